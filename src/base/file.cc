@@ -1,0 +1,86 @@
+#include "base/file.hh"
+
+#include "base/error.hh"
+#include "base/sys.hh"
+
+#include <fcntl.h>
+#include <sys/random.h>
+
+#include <cerrno>
+#include <cstddef>
+#include <span>
+
+namespace hull {
+
+Path join(std::string_view directory, std::string_view name) {
+    Path path(directory);
+    if (!path.empty() && path.back() != '/') path += '/';
+    while (!name.empty() && name.front() == '/') name.remove_prefix(1);
+    return path.append(name);
+}
+
+std::string read_file(const Path& path, std::size_t max_bytes) {
+    const Fd file = sys::open(path, O_RDONLY);
+    std::string content;
+    std::byte buffer[16384];
+    while (const std::size_t count = sys::read(file.get(), buffer)) {
+        content.append(reinterpret_cast<const char*>(buffer), count);
+        if (content.size() > max_bytes)
+            throw Error(ErrorKind::invalid_argument, "{} is larger than {} bytes", path, max_bytes);
+    }
+    return content;
+}
+
+std::optional<std::string> find_file(const Path& path, std::size_t max_bytes) {
+    try {
+        return read_file(path, max_bytes);
+    } catch (const Error& error) {
+        if (error.error_number() == ENOENT || error.error_number() == ENOTDIR) return std::nullopt;
+        throw;
+    }
+}
+
+void write_file(const Path& path, std::string_view content, mode_t mode) {
+    with_context(
+        [&] {
+        const Fd file = sys::open(path, O_WRONLY | O_CREAT | O_TRUNC, mode);
+        sys::write_all(file.get(), content);
+        },
+        "writing {}", path);
+}
+
+void write_file_atomic(const Path& path, std::string_view content, mode_t mode) {
+    const Path temporary = path + ".tmp" + random_hex(4);
+    try {
+        const Fd file = sys::open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
+        sys::write_all(file.get(), content);
+        sys::fdatasync(file.get());
+        sys::rename(temporary, path);
+    } catch (Error& error) {
+        ::unlink(temporary.c_str());
+        error.add_context("writing " + path);
+        throw;
+    }
+}
+
+void sync_directory(const Path& path) {
+    const Fd directory = sys::open(path, O_RDONLY | O_DIRECTORY);
+    if (::fsync(directory.get()) != 0) throw_errno(errno, "syncing {}", path);
+}
+
+std::string random_hex(std::size_t count) {
+    std::string bytes(count, '\0');
+    for (std::size_t done = 0; done < count;) {
+        const ssize_t got = ::getrandom(bytes.data() + done, count - done, 0);
+        if (got > 0) done += static_cast<std::size_t>(got);
+    }
+    constexpr char digits[] = "0123456789abcdef";
+    std::string hex;
+    for (const char byte : bytes) {
+        hex += digits[static_cast<unsigned char>(byte) >> 4];
+        hex += digits[static_cast<unsigned char>(byte) & 15];
+    }
+    return hex;
+}
+
+}  // namespace hull

@@ -1,0 +1,30 @@
+#pragma once
+#include "base/fd.hh"
+#include "base/file.hh"
+
+#include <vector>
+
+namespace hull::linux_ {
+
+/// One read-only layer of a root file system.
+struct LowerLayer {
+    enum class Kind { erofs_image, directory };
+    Kind kind = Kind::erofs_image;
+    Path path;  ///< the image file, or the directory
+};
+
+/// What a root file system is made of. Without `upper` it is read-only.
+struct OverlayPlan {
+    std::vector<LowerLayer> lowers;  ///< topmost first, at least one
+    Path upper, work;
+    bool is_volatile = false;  ///< no sync at unmount: a host crash may lose the upper directory
+};
+
+/// Mounts the overlay detached and returns its mount descriptor (for move_mount). EROFS images are
+/// mounted by file where the kernel can (6.12), else through a loop device that frees itself.
+/// Kernels without the overlay options of the new mount API get the layers attached under `scratch`,
+/// which must be a private directory of the caller's own mount namespace.
+/// Throws with the layer or option that failed.
+Fd mount_overlay(const OverlayPlan& plan, const Path& scratch);
+
+}  // namespace hull::linux_
