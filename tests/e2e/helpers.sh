@@ -1,0 +1,38 @@
+# Functions that end-to-end scripts may call; sourced by run.py.
+
+# wait_for COMMAND...: until it succeeds, 30 s at most.
+wait_for() {
+	local deadline=$((SECONDS + 30))
+	until "$@" >/dev/null 2>&1; do
+		[ $SECONDS -lt $deadline ] || { echo "timed out waiting for: $*" >&2; return 1; }
+		read -rt 0.02 <> <(:) || :
+	done
+}
+
+# is_state CONTAINER STATE
+is_state() { [ "$(hull inspect -f '{{.State.Status}}' "$1")" = "$2" ]; }
+
+# log_has CONTAINER TEXT
+log_has() { hull logs "$1" 2>&1 | grep -q -- "$2"; }
+
+# pty ROWS COLUMNS COMMAND...: runs it on a terminal of that size; stdin is typed into it.
+pty() { python3 "$E2E/pty_run.py" "$@"; }
+
+daemon_pid() { cat "$DAEMON_ROOT/pid"; }
+
+# daemon_kill: kill -9 of the daemon, and nothing else.
+daemon_kill() {
+	local pid
+	pid=$(daemon_pid)
+	kill -9 "$pid"
+	while kill -0 "$pid" 2>/dev/null && [ "$(sed 's/.*) //;s/ .*//' /proc/$pid/stat 2>/dev/null)" != Z ]; do :; done
+}
+
+# daemon_start: starts it again on the same directories and waits for its answer.
+daemon_start() {
+	setsid $DAEMON_ARGV </dev/null >>"$DAEMON_ROOT/daemon.log" 2>&1 &
+	wait_for hull version
+}
+
+# shim_pid CONTAINER: the shim that watches it.
+shim_pid() { awk '/^PPid:/ {print $2}' "/proc/$(hull inspect -f '{{.State.Pid}}' "$1")/status"; }

@@ -1,0 +1,311 @@
+#!/usr/bin/env python3
+"""Runs the end-to-end scripts (*.test) against hull, the docker CLI on hulld, or real Docker.
+
+A script is a list of commands a user could type, each with what it must do:
+
+    # What this script claims (first line).
+    needs: cgroup2 hull            skip unless all hold: root cgroup1 cgroup2 hull (daemon is hulld) hull-cli docker-cli
+    $ hull run --rm $BUSYBOX echo hi
+    hi                             standard output, line by line, exactly
+    ~ ^[0-9a-f]{64}$               a line of standard output that matches
+    ...                            any number of lines
+    err ~ no such file             standard error matches somewhere
+    exit 7                         exit status (0 when absent)
+    GET /containers/json -> 200 [] an API call: status, and the body when given (~ REGEX: the body matches)
+
+Without any output line, output is not compared. All commands of a script share one bash, so variables live on.
+$NAME is a prefix of the script's own for container names; helpers (bash functions) are in helpers.sh.
+Usage: run.py [--against hull|docker-cli|docker] [--bin DIR] [--accept] [--jobs N] [SCRIPT...]"""
+import argparse, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+
+HERE = pathlib.Path(__file__).resolve().parent
+ROOT = HERE.parent.parent
+COMMAND_SECONDS = 120
+
+
+class Daemon:
+    """A private daemon with its own data root, exec root and socket."""
+
+    def __init__(self, kind, bin_dir):
+        self.kind = kind
+        self.root = tempfile.mkdtemp(prefix="hull-e2e-", dir=os.environ.get("HULL_E2E_TMP"))
+        self.socket = self.root + "/sock"
+        pid_file = self.root + "/pid"
+        common = ["--data-root", self.root + "/data", "--exec-root", self.root + "/exec", "-H", "unix://" + self.socket, "--pidfile", pid_file]
+        if kind == "docker":
+            self.argv = ["/usr/sbin/dockerd", *common, "--bridge=none", "--iptables=false", "--ip6tables=false", "--live-restore"]
+        else:
+            self.argv = [str(bin_dir / "hulld"), *common]
+        self.write_helper_environment(bin_dir)
+        self.start()
+
+    def write_helper_environment(self, bin_dir):
+        path = self.root + "/bin"
+        os.mkdir(path)
+        cli = bin_dir / "hull" if self.kind == "hull" else docker_cli(self.kind)
+        os.symlink(cli, path + "/hull")
+        self.env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "DOCKER_HOST": "unix://" + self.socket, "DOCKER_CONFIG": self.root + "/cli",
+                    "DAEMON_SOCKET": self.socket, "DAEMON_ROOT": self.root, "E2E": str(HERE), "HULL_BIN": str(bin_dir), "LC_ALL": "C.UTF-8",
+                    "DAEMON_ARGV": " ".join(self.argv)}
+
+    def start(self):
+        with open(self.root + "/daemon.log", "ab") as log:
+            self.process = subprocess.Popen(self.argv, stdin=subprocess.DEVNULL, stdout=log, stderr=log, start_new_session=True)
+        deadline = time.monotonic() + 60
+        while time.monotonic() < deadline:
+            if self.process.poll() is not None:
+                break
+            try:
+                if self.request("GET", "/_ping")[0] == 200:
+                    return
+            except OSError:
+                time.sleep(0.01)
+        sys.exit("the daemon did not come up:\n" + self.log_tail())
+
+    def log_tail(self):
+        return "\n".join(open(self.root + "/daemon.log", errors="replace").read().splitlines()[-20:])
+
+    def request(self, method, path, body=None):
+        connection = http.client.HTTPConnection("localhost", timeout=30)
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.settimeout(30)
+        connection.sock.connect(self.socket)
+        connection.request(method, path, body, {"Content-Type": "application/json"} if body else {})
+        reply = connection.getresponse()
+        return reply.status, reply.read().decode(errors="replace").strip()
+
+    def pid(self):
+        try:
+            return int(open(self.root + "/pid").read())
+        except (OSError, ValueError):
+            return self.process.pid
+
+    def close(self):
+        subprocess.run(["hull", "ps", "-aq"], env=self.env, capture_output=True, timeout=30)
+        ids = subprocess.run("hull ps -aq | xargs -r hull rm -f", shell=True, env=self.env, capture_output=True, timeout=120)
+        pid = self.pid()
+        try:
+            os.kill(pid, signal.SIGTERM)
+            for _ in range(1000):
+                os.kill(pid, 0)
+                try:
+                    os.waitpid(pid, os.WNOHANG)
+                except ChildProcessError:
+                    pass
+                time.sleep(0.01)
+            os.kill(pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        left = leftovers(self.root)
+        for mount in reversed(mounts_under(self.root)):
+            subprocess.run(["umount", "-l", mount])
+        shutil.rmtree(self.root, ignore_errors=True)
+        return left if self.kind != "docker" else []
+
+
+def mounts_under(root):
+    with open("/proc/self/mounts") as file:
+        return [line.split()[1] for line in file if line.split()[1].startswith(root + "/")]
+
+
+def leftovers(root):
+    """What a daemon that removed all its containers must not leave: mounts and processes under its root."""
+    left = [f"mount {m}" for m in mounts_under(root)]
+    for pid in filter(str.isdigit, os.listdir("/proc")):
+        try:
+            command = open(f"/proc/{pid}/cmdline").read().replace("\0", " ")
+        except OSError:
+            continue
+        if root in command and int(pid) != os.getpid() and "run.py" not in command:
+            left.append(f"process {pid} {command.strip()}")
+    return left
+
+
+def docker_cli(kind):
+    for path in (["/usr/bin/docker"] if kind == "docker" else []) + ["/usr/local/bin/docker", "/usr/bin/docker"]:
+        if os.path.exists(path):
+            return path
+    sys.exit("no docker CLI is installed: apt-get install docker.io")
+
+
+def facts(against):
+    have = {"root"} if os.geteuid() == 0 else set()
+    have.add("cgroup2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "cgroup1")
+    have |= {"hull": {"hull", "hull-cli"}, "docker-cli": {"hull", "docker-cli"}, "docker": {"docker", "docker-cli"}}[against]
+    return have
+
+
+class Step:
+    def __init__(self, line, number):
+        self.text, self.number, self.expect, self.actual_out = line, number, [], None
+
+
+def parse(path):
+    """(claim, needs, steps) of a script."""
+    claim, needs, steps = "", [], []
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        if line.startswith("#"):
+            claim = claim or line[1:].strip()
+        elif line.startswith("needs:"):
+            needs += line[6:].split()
+        elif line.startswith("$ ") or re.match(r"(GET|POST|DELETE|HEAD|PUT) /", line):
+            steps.append(Step(line, number))
+        elif line.strip() and steps:
+            steps[-1].expect.append(line)
+    return claim, needs, steps
+
+
+class Shell:
+    """One bash that runs the commands of a script, each with its output in files."""
+
+    def __init__(self, daemon, name):
+        self.dir = tempfile.mkdtemp(prefix="script-", dir=daemon.root)
+        self.process = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.dir,
+                                        env={**daemon.env, "NAME": name, "BUSYBOX": "busybox"}, text=True, start_new_session=True)
+        self.run(f". {HERE}/helpers.sh")
+
+    def run(self, command):
+        out, err = self.dir + "/.out", self.dir + "/.err"
+        self.process.stdin.write(f"{{ {command}\n}} >{out} 2>{err} </dev/null\necho \"@status $?\"\n")
+        self.process.stdin.flush()
+        timer = threading.Timer(COMMAND_SECONDS, lambda: os.killpg(self.process.pid, signal.SIGKILL))
+        timer.start()
+        status = None
+        for line in self.process.stdout:
+            if line.startswith("@status "):
+                status = int(line.split()[1])
+                break
+        timer.cancel()
+        read = lambda p: open(p, errors="replace").read() if os.path.exists(p) else ""
+        return status, read(out), read(err)
+
+    def close(self):
+        try:
+            os.killpg(self.process.pid, signal.SIGKILL)
+        except ProcessLookupError:
+            pass
+        self.process.wait()
+
+
+def match_output(expected, actual):
+    """True when the expected lines (literal, `~ regex`, `...`) describe the actual ones."""
+    if not expected:
+        return not actual
+    first, rest = expected[0], expected[1:]
+    if first == "...":
+        return any(match_output(rest, actual[i:]) for i in range(len(actual) + 1))
+    if not actual:
+        return False
+    hit = re.search(first[2:], actual[0]) if first.startswith("~ ") else first == actual[0]
+    return bool(hit) and match_output(rest, actual[1:])
+
+
+def check_command(step, shell):
+    status, out, err = shell.run(step.text[2:])
+    wanted, lines = 0, []
+    if status is None:
+        return f"ended the shell or ran longer than {COMMAND_SECONDS} s"
+    for line in step.expect:
+        if line.startswith("exit "):
+            wanted = int(line[5:])
+        elif line.startswith("err ~ "):
+            if not re.search(line[6:], err, re.M):
+                return f"standard error does not match {line[6:]!r}:\n{err}"
+        else:
+            lines.append(line)
+    step.actual_out = out.splitlines()
+    if status != wanted:
+        return f"exit {status}, expected {wanted}\n{out[-2000:]}{err[-2000:]}"
+    if lines and not match_output(lines, step.actual_out):
+        return f"standard output is\n{out[-3000:]}{err[-1000:]}"
+    return None
+
+
+def check_request(step, daemon, shell):
+    call, _, expected = step.text.partition(" -> ")
+    _, call, _ = shell.run(f'printf %s "{call}"')
+    method, path = call.split(" ", 1)
+    path, _, body = path.partition(" ")
+    status, reply = daemon.request(method, path, body or None)
+    wanted, _, text = expected.partition(" ")
+    if status != int(wanted):
+        return f"answered {status} {reply}"
+    if text.startswith("~ ") and not re.search(text[2:], reply) or text and not text.startswith("~ ") and reply != text:
+        return f"answered {reply}"
+    return None
+
+
+def run_script(path, daemon, against):
+    claim, needs, steps = parse(path)
+    missing = [n for n in needs if n not in facts(against)]
+    if missing:
+        return "skip", f"needs {' '.join(missing)}", steps
+    name = re.sub(r"[^a-z0-9]", "-", path.stem)
+    shell = Shell(daemon, name)
+    try:
+        for step in steps:
+            problem = check_command(step, shell) if step.text.startswith("$ ") else check_request(step, daemon, shell)
+            if problem:
+                return "fail", f"{path.name}:{step.number}: {step.text}\n{problem}", steps
+        return "pass", claim, steps
+    finally:
+        shell.run(f"hull ps -aq --filter name={name} | xargs -r hull rm -f")
+        shell.close()
+
+
+def accept(path, steps):
+    """Rewrites literal expectations with what was seen; regex lines are kept by hand."""
+    lines, by_number = [], {s.number: s for s in steps}
+    skipping = False
+    for number, line in enumerate(path.read_text().splitlines(), 1):
+        step = by_number.get(number)
+        if step:
+            lines.append(line)
+            literal = [x for x in step.expect if not x.startswith(("exit ", "err ~ ", "~ ")) and x != "..."]
+            skipping = bool(literal) and step.actual_out is not None and not any(x.startswith("~ ") or x == "..." for x in step.expect)
+            if skipping:
+                lines += step.actual_out
+        elif not skipping or line.startswith(("#", "exit ", "err ~ ")) or not line.strip():
+            lines.append(line)
+    path.write_text("\n".join(lines) + "\n")
+
+
+def main():
+    parser = argparse.ArgumentParser()
+    parser.add_argument("--against", default="hull", choices=["hull", "docker-cli", "docker"])
+    parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
+    parser.add_argument("--accept", action="store_true")
+    parser.add_argument("scripts", nargs="*")
+    options = parser.parse_args()
+    sys.path.insert(0, str(HERE))
+    import fixtures
+    scripts = [pathlib.Path(s) if os.path.exists(s) else HERE / s for s in options.scripts] or sorted(HERE.glob("*.test"))
+    daemon = Daemon(options.against, pathlib.Path(options.bin).resolve())
+    counts = {"pass": 0, "fail": 0, "skip": 0}
+    try:
+        fixtures.make_busybox(daemon.root + "/busybox.tar")
+        daemon.env["BUSYBOX_TAR"] = daemon.root + "/busybox.tar"
+        subprocess.run(["hull", "load", "-q", "-i", daemon.root + "/busybox.tar"], env=daemon.env, check=True, stdout=subprocess.DEVNULL)
+        for path in scripts:
+            begin = time.monotonic()
+            verdict, text, steps = run_script(path, daemon, options.against)
+            counts[verdict] += 1
+            print(f"{verdict} {path.name} ({time.monotonic() - begin:.1f} s): {text}", flush=True)
+            if options.accept and verdict != "skip":
+                accept(path, steps)
+            try:
+                daemon.request("GET", "/_ping")
+            except OSError:
+                print("the daemon is gone:\n" + daemon.log_tail())
+                daemon.start()
+    finally:
+        left = daemon.close()
+    if left:
+        counts["fail"] += 1
+        print("fail leftovers after the last container was removed:\n  " + "\n  ".join(left))
+    print(f"e2e against {options.against}: {counts['pass']} passed, {counts['fail']} failed, {counts['skip']} skipped")
+    return 1 if counts["fail"] else 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())
