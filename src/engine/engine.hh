@@ -1,0 +1,200 @@
+#pragma once
+#include "base/fd.hh"
+#include "base/file.hh"
+#include "base/json.hh"
+#include "base/stop.hh"
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hull::api {
+struct ContainerSummary;
+struct CreateRequest;
+struct ExecCreateRequest;
+}  // namespace hull::api
+namespace hull::db {
+class Database;
+}
+namespace hull::image {
+class Images;
+}
+namespace hull::store {
+class Store;
+}
+namespace hull::task {
+struct LogLine;
+struct LogQuery;
+}  // namespace hull::task
+
+namespace hull::engine {
+
+/// Where the engine keeps things and what containers get when a request does not say.
+struct Options {
+    Path data_root;                       ///< containers/, volumes/, seccomp/
+    Path exec_root;                       ///< containers/<id>/shim.sock
+    std::string cgroup_parent = "/hull";  ///< containers live in <parent>/<id>
+    Path programs;                        ///< directory of hull-shim and hull-init
+    std::string default_log_driver = "local";
+    std::map<std::string, std::string> default_log_options;
+    std::string default_ipc_mode = "private";
+    std::uint64_t default_shm_bytes = 64UL << 20;
+    Path seccomp_profile;  ///< JSON file that replaces the built-in default profile; "unconfined"
+    std::vector<std::string> dns;  ///< name servers for resolv.conf; the host's when empty
+    std::vector<std::string> dns_search, dns_options;
+    std::vector<std::string> labels;  ///< of the daemon, shown by info()
+    bool init = false;                ///< `--init` for every container
+    bool live = true;                 ///< adopt containers that still run
+};
+
+using Filters = std::map<std::string, std::vector<std::string>>;
+
+struct Created {
+    std::string id;
+    std::vector<std::string> warnings;
+};
+
+struct RemoveOptions {
+    bool force = false;
+    bool volumes = false;
+};
+
+struct ListOptions {
+    bool all = false;
+    bool size = false;
+    int limit = 0;  ///< newest `limit`, running or not; 0: no limit
+    Filters filters;
+};
+
+struct WaitResult {
+    int status_code = 0;
+    std::string error;  ///< empty: none
+};
+
+/// The end of a container that somebody waits for. One owner: the connection; the engine keeps the
+/// shared state until it is answered.
+class Waiter {
+public:
+    struct State;
+    explicit Waiter(std::shared_ptr<State> state) : state_(std::move(state)) {}
+    /// Readable once `find_result` has one, so that a server can poll it beside its client.
+    int fd() const;
+    std::optional<WaitResult> find_result() const;
+    /// Blocks until there is a result; nullopt when `stop` was requested first.
+    std::optional<WaitResult> wait(StopEvent& stop) const;
+
+private:
+    std::shared_ptr<State> state_;
+};
+
+/// Answers the HTTP request with "switching protocols" and gives the client's socket away. Called
+/// once, after everything that can be refused has been; `terminal` decides the content type
+/// (raw stream instead of multiplexed).
+using Upgrade = std::function<Fd(bool terminal)>;
+
+struct AttachOptions {
+    bool logs = false;    ///< what was printed before, first
+    bool stream = false;  ///< what is printed from now on
+    bool use_stdin = false, use_stdout = false, use_stderr = false;
+    std::string detach_keys;  ///< as typed: "ctrl-p,ctrl-q"; empty: the container's default
+};
+
+struct ExecStartOptions {
+    bool detach = false;
+    bool terminal = false;
+    unsigned short rows = 0, columns = 0;
+};
+
+struct EventQuery {
+    std::optional<std::int64_t> since_ns, until_ns;  ///< until in the past: no waiting
+    Filters filters;
+};
+
+/// All containers of one daemon. Every method may be called from any thread; methods named `list_`
+/// and `inspect_` never wait for a container. Names are a full id, a name, or an unambiguous id
+/// prefix, in that order; the error of a miss is Docker's "No such container: NAME".
+class Engine {
+public:
+    /// Loads the records, adopts what still runs and settles what ended while no daemon ran.
+    Engine(Options options, image::Images& images, store::Store& store, db::Database& database);
+    ~Engine();
+    Engine(const Engine&) = delete;
+    Engine& operator=(const Engine&) = delete;
+
+    // Life cycle.
+    Created create_container(const std::string& name, const api::CreateRequest& request);
+    /// Throws not_modified when it runs already.
+    void start_container(const std::string& name, const std::string& detach_keys);
+    /// `timeout_s`: seconds before SIGKILL; -1 waits for ever; absent: the container's own.
+    void stop_container(const std::string& name, const std::optional<std::string>& signal,
+                        std::optional<int> timeout_s);
+    void restart_container(const std::string& name, const std::optional<std::string>& signal,
+                           std::optional<int> timeout_s);
+    /// `signal`: "SIGTERM", "TERM", "15"; empty: KILL.
+    void kill_container(const std::string& name, const std::string& signal);
+    void pause_container(const std::string& name);
+    void unpause_container(const std::string& name);
+    void rename_container(const std::string& name, const std::string& new_name);
+    void remove_container(const std::string& name, const RemoveOptions& options);
+    /// {"ContainersDeleted": [...], "SpaceReclaimed": n}
+    json::Value prune_containers(const Filters& filters);
+
+    // Streams.
+    /// `condition`: "" or "not-running", "next-exit", "removed".
+    Waiter wait_container(const std::string& name, const std::string& condition);
+    /// Returns once the socket is handed over: to the shim, or kept for the next start.
+    void attach_container(const std::string& name, const AttachOptions& options,
+                          const Upgrade& upgrade);
+    /// Blocks until the log ends, `sink` returns false, or `stop`. `begin` is called once before
+    /// the first line, with whether the container has a terminal.
+    void container_logs(const std::string& name, const task::LogQuery& query,
+                        const std::function<void(bool terminal)>& begin,
+                        const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
+    void resize_container(const std::string& name, unsigned short rows, unsigned short columns);
+
+    // Views.
+    /// Newest first.
+    std::vector<api::ContainerSummary> list_containers(const ListOptions& options);
+    /// Docker's ContainerInspectResponse.
+    json::Value inspect_container(const std::string& name, bool size);
+    /// Docker's ContainerTopResponse, from /proc: {"Titles": [...], "Processes": [[...]]}.
+    json::Value top_container(const std::string& name, const std::string& ps_arguments);
+    /// Ids of containers made from `image_id` ("sha256:..."), running ones first. For rmi.
+    struct ImageUse {
+        std::string container_id;
+        bool running = false;
+    };
+    std::vector<ImageUse> list_image_users(const std::string& image_id);
+
+    // Exec.
+    std::string create_exec(const std::string& name, const api::ExecCreateRequest& request);
+    /// Returns once the process runs. A failure after the upgrade is written to the client, too.
+    void start_exec(const std::string& exec_id, const ExecStartOptions& options,
+                    const Upgrade& upgrade);
+    json::Value inspect_exec(const std::string& exec_id);
+    void resize_exec(const std::string& exec_id, unsigned short rows, unsigned short columns);
+
+    // The daemon.
+    /// Docker's SystemInfo.
+    json::Value info();
+    /// Docker's SystemVersion.
+    json::Value version();
+    /// Calls `sink` with each event (Docker's EventMessage) until it returns false, `until` has
+    /// passed, or `stop`. `begin` is called once before the first event.
+    void stream_events(const EventQuery& query, const std::function<void()>& begin,
+                       const std::function<bool(const json::Value&)>& sink, StopEvent& stop);
+    /// Publishes an event of another noun, for example type "image", action "tag".
+    void publish_event(std::string_view type, std::string_view action, const std::string& actor_id,
+                       const std::map<std::string, std::string>& attributes);
+
+private:
+    class Implementation;
+    std::unique_ptr<Implementation> implementation_;
+};
+
+}  // namespace hull::engine
