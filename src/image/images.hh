@@ -1,0 +1,174 @@
+#pragma once
+#include "base/file.hh"
+#include "base/json.hh"
+#include "base/stop.hh"
+#include "db/database.hh"
+#include "oci/image_config.hh"
+#include "store/store.hh"
+
+#include <sys/types.h>
+
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hull::image {
+
+/// One image as the API shows it. Immutable; a change makes a new one.
+struct Image {
+    std::string id;               ///< "sha256:…", digest of the config
+    std::string manifest_digest;  ///< of the manifest it came with
+    oci::ImageConfig config;
+    std::vector<std::string> repo_tags;     ///< familiar and sorted: "busybox:latest"
+    std::vector<std::string> repo_digests;  ///< "busybox@sha256:…"
+    std::vector<std::string> diff_ids;      ///< bottom first
+    std::string parent;                     ///< "" unless a classic build set it
+    std::uint64_t size_bytes = 0;           ///< sum of the files in its layers
+    std::int64_t created_ns = 0;            ///< from the config; 0 when it says nothing
+    std::int64_t last_tagged_ns = 0;        ///< 0: never
+};
+using ImagePointer = std::shared_ptr<const Image>;
+
+/// A container as far as images care.
+struct ContainerUse {
+    std::string id;
+    std::string image_id;
+    std::string image_name;  ///< as the user typed it at create
+    bool running = false;
+    std::vector<std::string> diff_ids;  ///< its layers stay even when the image is gone
+};
+/// Asked at the moment a decision is made. Must not call back into Images.
+using ContainerUses = std::function<std::vector<ContainerUse>()>;
+
+/// `action` is pull, load, import, tag, untag or delete; `id` the image's id; attributes hold the
+/// `name` Docker would show and the image's labels.
+using EventSink = std::function<void(std::string_view action, const std::string& id,
+                                     const std::map<std::string, std::string>& attributes)>;
+
+/// What `docker import` gives.
+struct ImportOptions {
+    std::string reference;  ///< "" makes a dangling image
+    std::string message;    ///< history comment; "" becomes "Imported from -"
+    json::Value changes;    ///< Docker's `config` block, already made from the --change lines
+    std::string platform;   ///< "linux/arm64"; "" is this machine's
+};
+
+struct RemoveOptions {
+    bool force = false;
+    bool prune_parents = true;
+};
+
+/// One row of Docker's answer to a removal; exactly one member is set.
+struct Removed {
+    std::string untagged, deleted;
+};
+
+struct PruneOptions {
+    bool dangling_only = true;
+    std::optional<std::int64_t> until_ns;  ///< only images created before
+    /// `label` filters: "key" or "key=value"; `negated` is Docker's label!=.
+    struct LabelFilter {
+        std::string text;
+        bool negated = false;
+    };
+    std::vector<LabelFilter> labels;
+};
+
+struct PruneReport {
+    std::vector<Removed> removed;
+    std::uint64_t freed_bytes = 0;
+};
+
+/// One entry of `docker history`, newest first.
+struct HistoryEntry {
+    std::string id;  ///< the image's id for the newest, else "<missing>"
+    std::int64_t created_ns = 0;
+    std::string created_by, comment;
+    std::uint64_t size_bytes = 0;
+    std::vector<std::string> tags;
+};
+
+/// `docker system df`: what an image holds alone and together with others.
+struct ImageUsage {
+    std::string id;
+    std::uint64_t size_bytes = 0, shared_bytes = 0;
+};
+
+struct ImagesOptions {
+    Path transfer_program;       ///< hull-transfer
+    uid_t transfer_uid = 64998;  ///< unprivileged, of its own, needs no entry in /etc/passwd
+};
+
+/// The images of one store. Reads are answered from an immutable snapshot in memory and wait for
+/// nobody. Thread-safe.
+class Images {
+public:
+    Images(store::Store& store, db::Database& database, ImagesOptions options);
+    ~Images();
+
+    void set_event_sink(EventSink sink);
+    /// Who uses layers: kept by every garbage collection. Set it before the first change.
+    void set_container_uses(ContainerUses uses);
+
+    /// By reference (a missing tag is latest), name@digest, id, or a unique prefix of an id.
+    /// Throws not_found `No such image: NAME`, invalid_argument when a prefix is ambiguous or the
+    /// name is malformed.
+    ImagePointer get_image(std::string_view name) const;
+    ImagePointer find_image(std::string_view name) const;
+    /// Newest first.
+    std::vector<ImagePointer> list() const;
+    std::vector<HistoryEntry> history(std::string_view name) const;
+    std::vector<ImageUsage> disk_usage() const;
+
+    /// Keeps the image's layers from garbage collection until the caller has a container that
+    /// `ContainerUses` reports. Throws not_found when the image went in the meantime.
+    store::Lease lease_image(const Image& image);
+
+    /// `docker tag SOURCE REPOSITORY:TAG`; "" is latest.
+    void tag(std::string_view source, std::string_view repository, std::string_view tag);
+
+    /// Docker's rules for `rmi`; throws conflict with Docker's texts.
+    std::vector<Removed> remove(std::string_view name, RemoveOptions options);
+    PruneReport prune(const PruneOptions& options);
+
+    /// Reads a Docker archive or OCI layout (tar, also compressed) from `input_fd` and returns one
+    /// line per image: "Loaded image: busybox:latest" or "Loaded image ID: sha256:…".
+    /// `progress` gets lines for the user while it runs. A failure, or `stop`, leaves nothing
+    /// behind.
+    std::vector<std::string> load(int input_fd,
+                                  const std::function<void(std::string_view line)>& progress,
+                                  StopEvent* stop = nullptr);
+    /// Makes an image of one layer from a tar (also compressed) and returns its id.
+    std::string import_image(int input_fd, const ImportOptions& options, StopEvent* stop = nullptr);
+    /// Writes one archive that is both a Docker archive and an OCI layout. Throws before the first
+    /// byte when a name is unknown.
+    void save(std::span<const std::string> names, int output_fd, StopEvent* stop = nullptr);
+
+    /// Removes content nobody refers to; removals call it themselves.
+    std::uint64_t collect_garbage();
+
+private:
+    struct State;
+    struct Transfer;
+
+    std::shared_ptr<const State> state() const;
+    void reload_locked();
+
+    store::Store& store_;
+    db::Database& database_;
+    ImagesOptions options_;
+    EventSink event_sink_;
+    ContainerUses container_uses_;
+    std::mutex change_mutex_;  ///< one change of names at a time
+    mutable std::mutex state_mutex_;
+    std::shared_ptr<const State> state_;
+};
+
+}  // namespace hull::image

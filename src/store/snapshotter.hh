@@ -1,0 +1,42 @@
+#pragma once
+#include "base/file.hh"
+#include "linux/overlay.hh"
+
+#include <cstdint>
+#include <memory>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hull::store {
+
+/// Keeps unpacked layers by diffID ("sha256:…"). A committed layer never changes.
+class Snapshotter {
+public:
+    virtual ~Snapshotter() = default;
+
+    /// "erofs" or "directory".
+    virtual std::string_view name() const = 0;
+    virtual bool exists(std::string_view diff_id) const = 0;
+    /// Makes the layer in the EROFS image file `staged` the layer `diff_id`, durably, and consumes
+    /// the file. An existing layer stays as it is. All or nothing, also across a crash.
+    virtual void commit(std::string_view diff_id, const Path& staged) = 0;
+    /// Missing is fine.
+    virtual void remove(std::string_view diff_id) = 0;
+    virtual linux_::LowerLayer lower(std::string_view diff_id) const = 0;
+    /// diffIDs of the layers on disk, sorted.
+    virtual std::vector<std::string> list() const = 0;
+    /// Bytes the layer takes on disk.
+    virtual std::uint64_t disk_bytes(std::string_view diff_id) const = 0;
+    /// Removes what an interrupted commit or remove left behind.
+    virtual void recover() = 0;
+};
+
+/// One EROFS image file per layer: `<diffID hex>.erofs` in `directory`.
+std::unique_ptr<Snapshotter> make_erofs_snapshotter(Path directory);
+/// The fallback where EROFS cannot be mounted: `<diffID hex>.dir/`, unpacked from the image.
+std::unique_ptr<Snapshotter> make_directory_snapshotter(Path directory);
+/// Whether this kernel can mount EROFS images.
+bool kernel_mounts_erofs();
+
+}  // namespace hull::store
