@@ -1,0 +1,37 @@
+#pragma once
+#include "archive/byte_source.hh"
+
+#include <memory>
+#include <span>
+#include <string_view>
+
+// Only hull_transfer and the tests link libisal and libzstd: a program that includes this header
+// must link hull_transfer (or isal and zstd itself).
+namespace hull::archive {
+
+enum class Compression { none, gzip, zstd, bzip2, xz };
+
+/// By magic number; `prefix` should hold 6 bytes or more. Anything unknown is `none`.
+Compression detect_compression(std::span<const std::byte> prefix);
+std::string_view name_of(Compression compression);
+
+/// A source over `inner` that looks at its first bytes and decompresses gzip (all members) and
+/// zstd (all frames), or passes plain bytes on. `inner` must outlive it.
+/// Throws unsupported for bzip2 and xz, here; invalid_argument for corrupt or truncated data, in
+/// next().
+class Decompressor final : public ByteSource {
+public:
+    explicit Decompressor(ByteSource& inner);
+    ~Decompressor() override;
+    Compression compression() const { return compression_; }
+    std::span<const std::byte> next() override;
+
+private:
+    ByteSource& inner_;
+    std::span<const std::byte> first_;
+    std::vector<std::byte> joined_;
+    Compression compression_ = Compression::none;
+    std::unique_ptr<ByteSource> engine_;
+};
+
+}  // namespace hull::archive
