@@ -1,7 +1,9 @@
 #pragma once
+#include "api/types/container.hh"
+#include "api/types/exec.hh"
+#include "api/types/system.hh"
 #include "base/fd.hh"
 #include "base/file.hh"
-#include "base/json.hh"
 #include "base/stop.hh"
 
 #include <cstdint>
@@ -13,11 +15,6 @@
 #include <string_view>
 #include <vector>
 
-namespace hull::api {
-struct ContainerSummary;
-struct CreateRequest;
-struct ExecCreateRequest;
-}  // namespace hull::api
 namespace hull::db {
 class Database;
 }
@@ -62,6 +59,11 @@ struct Created {
 struct RemoveOptions {
     bool force = false;
     bool volumes = false;
+};
+
+struct PruneReport {
+    std::vector<std::string> deleted;  ///< ids
+    std::uint64_t freed_bytes = 0;
 };
 
 struct ListOptions {
@@ -141,8 +143,7 @@ public:
     void unpause_container(const std::string& name);
     void rename_container(const std::string& name, const std::string& new_name);
     void remove_container(const std::string& name, const RemoveOptions& options);
-    /// {"ContainersDeleted": [...], "SpaceReclaimed": n}
-    json::Value prune_containers(const Filters& filters);
+    PruneReport prune_containers(const Filters& filters);
 
     // Streams.
     /// `condition`: "" or "not-running", "next-exit", "removed".
@@ -160,10 +161,9 @@ public:
     // Views.
     /// Newest first.
     std::vector<api::ContainerSummary> list_containers(const ListOptions& options);
-    /// Docker's ContainerInspectResponse.
-    json::Value inspect_container(const std::string& name, bool size);
-    /// Docker's ContainerTopResponse, from /proc: {"Titles": [...], "Processes": [[...]]}.
-    json::Value top_container(const std::string& name, const std::string& ps_arguments);
+    api::ContainerInspect inspect_container(const std::string& name, bool size);
+    /// From /proc, in the columns of `ps -ef`.
+    api::TopResponse top_container(const std::string& name, const std::string& ps_arguments);
     /// Ids of containers made from `image_id` ("sha256:..."), running ones first. For rmi.
     struct ImageUse {
         std::string container_id;
@@ -176,18 +176,16 @@ public:
     /// Returns once the process runs. A failure after the upgrade is written to the client, too.
     void start_exec(const std::string& exec_id, const ExecStartOptions& options,
                     const Upgrade& upgrade);
-    json::Value inspect_exec(const std::string& exec_id);
+    api::ExecInspect inspect_exec(const std::string& exec_id);
     void resize_exec(const std::string& exec_id, unsigned short rows, unsigned short columns);
 
     // The daemon.
-    /// Docker's SystemInfo.
-    json::Value info();
-    /// Docker's SystemVersion.
-    json::Value version();
-    /// Calls `sink` with each event (Docker's EventMessage) until it returns false, `until` has
+    api::SystemInfo info();
+    api::SystemVersion version();
+    /// Calls `sink` with each event until it returns false, `until` has
     /// passed, or `stop`. `begin` is called once before the first event.
     void stream_events(const EventQuery& query, const std::function<void()>& begin,
-                       const std::function<bool(const json::Value&)>& sink, StopEvent& stop);
+                       const std::function<bool(const api::EventMessage&)>& sink, StopEvent& stop);
     /// Publishes an event of another noun, for example type "image", action "tag".
     void publish_event(std::string_view type, std::string_view action, const std::string& actor_id,
                        const std::map<std::string, std::string>& attributes);
