@@ -1,0 +1,106 @@
+#pragma once
+#include "base/fd.hh"
+#include "base/file.hh"
+#include "base/json.hh"
+#include "base/stop.hh"
+#include "http/headers.hh"
+
+#include <cstddef>
+#include <functional>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace hull::http {
+
+/// A whole reply: status, header fields and a body of known length.
+struct Response {
+    int status = 200;
+    Headers headers;
+    std::string body;
+
+    static Response no_content() { return {204, {}, {}}; }
+    static Response empty(int status) { return {status, {}, {}}; }
+    static Response text(int status, std::string body);
+    /// Compact JSON and a newline, as Docker's daemon writes it.
+    static Response json(const json::Value& value, int status = 200);
+};
+
+struct Limits {
+    std::size_t header_bytes = 1UL << 20;
+    std::size_t json_body_bytes = 4UL << 20;
+};
+
+/// One request and its reply on a connection: read the body, then reply in exactly one way:
+/// send, start_stream or hijack. Not thread-safe; lives on its connection's thread.
+class Exchange {
+public:
+    virtual ~Exchange() = default;
+
+    std::string method, target;
+    std::string path;       ///< of the target, percent escapes still in it
+    std::string raw_query;  ///< after the `?`
+    Query query;
+    Headers headers;
+
+    /// First value of a query parameter, "" when missing.
+    std::string_view parameter(std::string_view name) const;
+    std::optional<std::string_view> find_parameter(std::string_view name) const;
+    /// Docker's booleans: "", 0, no, false and none are false, everything else is true.
+    bool flag(std::string_view name, bool fallback = false) const;
+
+    /// Next bytes of the request body, 0 at its end. Sends 100 Continue when that is awaited.
+    /// Throws cancelled when the client is gone before the end.
+    virtual std::size_t read_body(std::span<std::byte> buffer) = 0;
+    /// The rest of the body. Throws invalid_argument beyond `max_bytes`.
+    std::string read_body_text(std::size_t max_bytes = Limits{}.json_body_bytes);
+    /// Whether the request announced a body (a length above 0, or chunked).
+    virtual bool has_body() const = 0;
+    /// The read end of a pipe that a helper thread fills with the body. Once per request; closing
+    /// it ends the helper.
+    virtual Fd body_fd() = 0;
+
+    virtual void send(Response response) = 0;
+    /// Sends the header at once; every write() is one flushed chunk. The end of the exchange ends
+    /// the stream.
+    virtual void start_stream(int status, Headers headers) = 0;
+    /// Throws cancelled when the client is gone.
+    virtual void write(std::string_view bytes) = 0;
+    /// Sends `101 UPGRADED` (asked for by `Connection: Upgrade`) or `200 OK` and gives the
+    /// connection away: the next byte read from the Fd is the first one after the request.
+    virtual Fd hijack(const Headers& headers) = 0;
+    /// Whether a reply was begun: a later error can only break the connection.
+    virtual bool replied() const = 0;
+
+    /// Requested when the client hangs up (or half-closes) or the server stops. First call starts
+    /// the watching.
+    virtual StopEvent& stop_event() = 0;
+    /// Closes the connection after this reply without an orderly end of the stream.
+    virtual void abort() = 0;
+};
+
+/// HTTP/1.1 on unix sockets, one thread (256 KB stack) per connection.
+class Server {
+public:
+    /// `handler` replies to each exchange; an Error that leaves it becomes `{"message":…}` with
+    /// its status unless a reply was begun.
+    using Handler = std::function<void(Exchange&)>;
+    explicit Server(Handler handler, Limits limits = {});
+    ~Server();
+
+    /// Replaces a dead socket file. Throws conflict when a live server answers there.
+    void listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group);
+    /// Takes a listening socket (socket activation, tests).
+    void listen(Fd socket);
+    /// Accepts until `stop` is requested, then ends idle connections, requests every stop_event(),
+    /// waits up to `grace_ms` for running handlers, and breaks what is left.
+    void run(StopEvent& stop, int grace_ms = 2000);
+
+private:
+    struct State;
+    std::unique_ptr<State> state_;
+};
+
+}  // namespace hull::http
