@@ -26,7 +26,10 @@ struct User {
     std::uint32_t uid = 0, gid = 0;
     std::optional<std::uint32_t> umask;
     std::vector<std::uint32_t> additional_gids;
-    std::string username;  ///< Windows only, kept
+    /// Windows only in the spec. Hull's engine puts here what the user typed,
+    /// "user[:group][+group]", and the runtime resolves it inside the root file system; it then
+    /// replaces the ids above.
+    std::string username;
 };
 
 /// Names as written (`CAP_CHOWN`); an absent set is empty.
