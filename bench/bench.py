@@ -1,0 +1,303 @@
+#!/usr/bin/env python3
+"""Speed and memory of Hull beside Docker and Podman, measured in one run.
+
+Every engine gets a fresh daemon and store of its own under --scratch (a real file system that overlayfs can use; a
+loop ext4 is best). Engines take turns round by round; a cell is the median [smallest] of its rounds and the ratio of
+the engine to hull. Networks are `none` everywhere: bridges are another topic. Root only.
+Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
+Topics: run exec scale memory load ps log daemon (all of them when none is given)."""
+import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / "tests/e2e"))
+import fixtures
+
+BIN = pathlib.Path(os.environ.get("HULL_BIN", ROOT / "build/release/bin"))
+TICK = os.sysconf("SC_CLK_TCK")
+now = time.perf_counter
+
+
+class Engine:
+    def __init__(self, name, scratch):
+        self.name, self.root, self.process = name, tempfile.mkdtemp(prefix=f"bench-{name}-", dir=scratch), None
+        r = self.root
+        self.socket = r + "/sock"
+        common = ["--data-root", r + "/data", "--exec-root", r + "/exec", "-H", "unix://" + self.socket, "--pidfile", r + "/pid"]
+        self.env = {**os.environ, "DOCKER_HOST": "unix://" + self.socket, "DOCKER_CONFIG": r + "/cli"}
+        self.cli, self.daemon = {
+            "hull": ([str(BIN / "hull")], [str(BIN / "hulld"), *common]),
+            "docker": (["/usr/bin/docker"], ["/usr/sbin/dockerd", *common, "--bridge=none", "--iptables=false", "--ip6tables=false", "--live-restore"]),
+            "podman": (["podman", "--root", r + "/data", "--runroot", r + "/run", "--tmpdir", r + "/tmp", "--cgroup-manager", "cgroupfs", "--runtime", "/usr/sbin/runc", "--events-backend", "file"], None),
+        }[name]
+
+    def up(self):
+        """Starts the daemon; the seconds until it answers."""
+        if not self.daemon:
+            return None
+        begin = now()
+        self.process = subprocess.Popen(self.daemon, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=open(self.root + "/log", "ab"))
+        while True:
+            try:
+                if self.get("/_ping") == b"OK":
+                    return now() - begin
+            except OSError:
+                pass
+            if self.process.poll() is not None or now() - begin > 60:
+                sys.exit(f"{self.name}: no answer, see {self.root}/log")
+            time.sleep(0.0005)
+
+    def down(self, signal_number=signal.SIGTERM):
+        if self.process:
+            self.process.send_signal(signal_number)
+            self.process.wait()
+            self.process = None
+
+    def get(self, path):
+        connection = http.client.HTTPConnection("localhost")
+        connection.sock = socket.socket(socket.AF_UNIX)
+        connection.sock.connect(self.socket)
+        connection.request("GET", path)
+        return connection.getresponse().read()
+
+    def run(self, *arguments, **more):
+        """Wall seconds of one command."""
+        begin = now()
+        done = subprocess.run(self.cli + list(arguments), env=self.env, stdin=more.get("stdin", subprocess.DEVNULL), stdout=more.get("stdout", subprocess.DEVNULL), stderr=subprocess.PIPE)
+        if done.returncode:
+            sys.exit(f"{self.name} {' '.join(arguments)}: {done.stderr.decode()[-2000:]}")
+        return now() - begin
+
+    def out(self, *arguments):
+        return subprocess.run(self.cli + list(arguments), env=self.env, check=True, capture_output=True, text=True).stdout.strip()
+
+    def clear(self):
+        ids = self.out("ps", "-aq").split()
+        for at in range(0, len(ids), 50):
+            self.run("rm", "-f", *ids[at:at + 50])
+
+    def close(self):
+        try:
+            self.clear()
+        finally:
+            self.down()
+            for mount in reversed([line.split()[1] for line in open("/proc/self/mounts") if line.split()[1].startswith(self.root + "/")]):
+                subprocess.run(["umount", "-l", mount])
+            shutil.rmtree(self.root, ignore_errors=True)
+
+    def processes(self):
+        """Pids of the engine outside containers: the daemon's tree and every process that names our root."""
+        found = []
+        for pid in filter(str.isdigit, os.listdir("/proc")):
+            try:
+                command = open(f"/proc/{pid}/cmdline", "rb").read().decode(errors="replace")
+                if self.root in command and os.readlink(f"/proc/{pid}/ns/pid") == os.readlink("/proc/self/ns/pid"):
+                    found.append(int(pid))
+            except OSError:
+                pass
+        return found
+
+
+def pss_kb(pid):
+    try:
+        for line in open(f"/proc/{pid}/smaps_rollup"):
+            if line.startswith("Pss:"):
+                return int(line.split()[1])
+    except OSError:
+        pass
+    return 0
+
+
+def cpu_seconds(pids):
+    """User and system time of processes and of their reaped children."""
+    total = 0
+    for pid in pids:
+        try:
+            fields = open(f"/proc/{pid}/stat").read().rsplit(")", 1)[1].split()
+            total += sum(map(int, fields[11:15]))
+        except OSError:
+            pass
+    return total / TICK
+
+
+class Table:
+    def __init__(self, engines):
+        self.engines, self.rows = engines, {}
+
+    def add(self, row, engine, value):
+        if value is not None:
+            self.rows.setdefault(row, {}).setdefault(engine if isinstance(engine, str) else engine.name, []).append(value)
+
+    def print(self):
+        names = [e.name for e in self.engines]
+        extra = [n for row in self.rows.values() for n in row if n not in names]
+        names += list(dict.fromkeys(extra))
+        print("| |" + "|".join(f" {n} " for n in names) + "|\n|---|" + "--:|" * len(names))
+        for row, cells in self.rows.items():
+            base = statistics.median(cells["hull"]) if "hull" in cells else None
+            text = []
+            for name in names:
+                values = cells.get(name)
+                if not values:
+                    text.append("–")
+                    continue
+                middle = statistics.median(values)
+                ratio = f" ({middle / base:.2f}×)" if name != "hull" and base else ""
+                text.append(f"{middle:.3g} [{min(values):.3g}]{ratio}")
+            print(f"| {row} | " + " | ".join(text) + " |", flush=True)
+
+
+def rounds(engines, count, one):
+    for i in range(count):
+        k = i % len(engines)
+        for engine in engines[k:] + engines[:k]:
+            one(engine)
+
+
+def topic_run(table, engines, options):
+    if options.floor:
+        report = subprocess.run([options.floor, "-n", "60", "-q", "0.5", "-m", "tuned", "--no-net", "--", "/bin/busybox", "true"], capture_output=True, text=True).stdout
+        for line in report.splitlines():
+            if "TOTAL seen" in line:
+                table.add("run --rm true [ms]", "cold floor", float(line.split("|")[2] if "|" in line else line.split()[-1]))
+    rounds(engines, options.rounds * 3, lambda e: table.add("run --rm true [ms]", e, 1000 * e.run("run", "--rm", "--network", "none", "busybox", "true")))
+
+
+def topic_exec(table, engines, options):
+    for e in engines:
+        e.run("run", "-d", "--name", "x", "--network", "none", "busybox", "sleep", "1000")
+    rounds(engines, options.rounds * 3, lambda e: table.add("exec true [ms]", e, 1000 * e.run("exec", "x", "true")))
+    for e in engines:
+        e.clear()
+
+
+def start_many(engine, count, jobs=8):
+    begin = now()
+    subprocess.run(["xargs", f"-P{jobs}", "-I{}", *engine.cli, "run", "-d", "--network", "none", "--name", "n{}", "busybox", "sleep", "100000"],
+                   input="\n".join(map(str, range(count))), text=True, env=engine.env, stdout=subprocess.DEVNULL, check=True)
+    return now() - begin
+
+
+def topic_scale(table, engines, options):
+    def one(e):
+        table.add("50 containers, 8 clients [containers/s]", e, 50 / start_many(e, 50))
+        e.clear()
+    rounds(engines, max(2, options.rounds // 3), one)
+
+
+def topic_memory(table, engines, options):
+    for e in engines:
+        if e.daemon:
+            e.down(), e.up()
+        time.sleep(1)
+        table.add("idle daemon PSS [MB]", e, sum(map(pss_kb, e.processes())) / 1024)
+        before = set(e.processes())
+        start_many(e, 50)
+        time.sleep(1)
+        after = e.processes()
+        table.add("PSS per idle container [KB]", e, sum(pss_kb(p) for p in after if p not in before) / 50)
+        if e.name == "hull":
+            start_many_more(e, 50, 200)
+            daemon = e.process.pid
+            table.add("daemon PSS with 200 containers [MB]", e, pss_kb(daemon) / 1024)
+            topic_ps_one(table, e, options)
+            for _ in range(5):
+                e.down(signal.SIGKILL)
+                table.add("daemon start with 200 containers to first answer [ms]", e, 1000 * e.up())
+            table.add("daemon PSS after adopting 200 [MB]", e, pss_kb(e.process.pid) / 1024)
+        e.clear()
+
+
+def start_many_more(e, first, last):
+    subprocess.run(["xargs", "-P8", "-I{}", *e.cli, "run", "-d", "--network", "none", "--name", "n{}", "busybox", "sleep", "100000"],
+                   input="\n".join(map(str, range(first, last))), text=True, env=e.env, stdout=subprocess.DEVNULL, check=True)
+
+
+def topic_ps_one(table, e, options):
+    for _ in range(options.rounds * 3):
+        table.add("ps with 200 containers [ms]", e, 1000 * e.run("ps"))
+        begin = now()
+        e.get("/v1.40/containers/json")
+        table.add("GET /containers/json with 200 [ms]", e, 1000 * (now() - begin))
+
+
+def topic_load(table, engines, options):
+    """CPU of everything the engine runs for it, client included, by a cgroup of its own where there is a v1 cpuacct."""
+    archive = options.image
+    if not archive or not os.path.exists(archive):
+        print(f"load: skipped, no image archive (--image FILE of about 350 MB, a docker save archive)")
+        return
+
+    def one(e):
+        group = f"/sys/fs/cgroup/cpuacct/hull-bench-{os.getpid()}"
+        os.makedirs(group, exist_ok=True)
+        for pid in e.processes():
+            open(group + "/cgroup.procs", "w").write(str(pid))
+        open(group + "/cgroup.procs", "w").write(str(os.getpid()))
+        read = lambda: int(open(group + "/cpuacct.usage").read()) / 1e9
+        before, wall = read(), e.run("load", "-q", "-i", archive)
+        table.add(f"load of {os.path.getsize(archive) >> 20} MB, CPU [s]", e, read() - before)
+        table.add(f"load of {os.path.getsize(archive) >> 20} MB, wall [s]", e, wall)
+        open("/sys/fs/cgroup/cpuacct/cgroup.procs", "w").write(str(os.getpid()))
+        for pid in e.processes():
+            open("/sys/fs/cgroup/cpuacct/cgroup.procs", "w").write(str(pid))
+        names = e.out("images", "--format", "{{.Repository}}:{{.Tag}}").split()
+        e.run("rmi", "-f", *[n for n in names if "busybox" not in n])
+        os.rmdir(group)
+    rounds(engines, max(2, options.rounds // 3), one)
+
+
+def topic_log(table, engines, options):
+    """200 MB of 100-byte lines; CPU of the engine's own processes while they are written."""
+    command = "yes 012345678901234567890123456789012345678901234567890123456789012345678901234567890123456789abcdefghi | head -c 200000000; read x"
+
+    def one(e):
+        driver = {"docker": ["--log-driver", "json-file"]}.get(e.name, [])
+        begin = now()
+        e.run("run", "-d", "-i", "--name", "log", "--network", "none", *driver, "busybox", "sh", "-c", command)
+        pid = int(e.out("inspect", "-f", "{{.State.Pid}}", "log"))
+        # the writer is done when the shell waits in read with no child left
+        while open(f"/proc/{pid}/task/{pid}/children").read().strip():
+            time.sleep(0.005)
+        time.sleep(0.5)
+        table.add("200 MB of output, engine CPU [s]", e, cpu_seconds(e.processes()) - e.cpu_before)
+        table.add("200 MB of output, wall [s]", e, now() - begin - 0.5)
+        e.clear()
+
+    def prepared(e):
+        e.cpu_before = cpu_seconds(e.processes())
+        one(e)
+    rounds([e for e in engines if e.daemon], max(2, options.rounds // 3), prepared)
+
+
+TOPICS = {"run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "log": topic_log, "memory": topic_memory}
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--engines", default="hull,docker,podman")
+    parser.add_argument("--rounds", type=int, default=9)
+    parser.add_argument("--scratch", default="/var/tmp")
+    parser.add_argument("--floor", help="the compiled floor program: what the kernel alone charges")
+    parser.add_argument("--image", help="a docker save archive of about 350 MB for the load topic")
+    parser.add_argument("topics", nargs="*")
+    options = parser.parse_args()
+    engines = [Engine(name, options.scratch) for name in options.engines.split(",")]
+    table = Table(engines)
+    try:
+        archive = engines[0].root + "/busybox.tar"
+        fixtures.make_busybox(archive)
+        for e in engines:
+            e.up()
+            e.run("load", "-q", "-i", archive)
+            e.run("run", "--rm", "--network", "none", "busybox", "true")
+        for topic in options.topics or TOPICS:
+            print(f"… {topic}", file=sys.stderr, flush=True)
+            TOPICS[topic](table, engines, options)
+    finally:
+        table.print()
+        for e in engines:
+            e.close()
+
+
+if __name__ == "__main__":
+    main()
