@@ -96,7 +96,7 @@ public:
     Database& operator=(const Database&) = delete;
 
     /// Brings `component` to the newest of its migrations, which are numbered 1, 2, 3, …
-    /// Throws unsupported when the file was written by a newer program, data_loss never.
+    /// Throws unsupported when the file was written by a newer program.
     void migrate(std::string_view component, std::span<const Migration> migrations);
     void migrate(std::string_view component, std::initializer_list<Migration> migrations) {
         migrate(component, std::span(migrations.begin(), migrations.size()));
@@ -136,6 +136,9 @@ public:
 
     /// A transaction of this thread; inside another one it is a part of that.
     Transaction begin();
+
+    /// Makes everything committed so far survive power loss too (one fdatasync of the log).
+    void sync();
 
     /// Throws data_loss with SQLite's own findings. Reads the whole file.
     void check_integrity();

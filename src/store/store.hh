@@ -1,13 +1,17 @@
 #pragma once
 #include "base/fd.hh"
 #include "base/file.hh"
+#include "base/locked.hh"
 #include "db/database.hh"
 #include "linux/overlay.hh"
 #include "store/snapshotter.hh"
 
 #include <sys/types.h>
 
+#include <atomic>
 #include <cstdint>
+#include <functional>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <optional>
@@ -15,47 +19,55 @@
 #include <span>
 #include <string>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hull::store {
 
 class Store;
 
-/// Content named in a lease is not collected while the lease lives. Its rows expire on their own
-/// when the process dies (Store forgets all leases at start-up).
+/// Content named in a lease is not collected while the lease lives. Leases are in memory only: they
+/// protect what a thread of this process is doing, and nobody else owns the store.
 class Lease {
 public:
     Lease() = default;
-    Lease(Lease&& other) noexcept;
-    Lease& operator=(Lease other) noexcept;
+    Lease(Lease&& other) noexcept
+        : store_(std::exchange(other.store_, nullptr)), id_(std::exchange(other.id_, 0)) {}
+    Lease& operator=(Lease other) noexcept {
+        std::swap(store_, other.store_);
+        std::swap(id_, other.id_);
+        return *this;
+    }
     ~Lease();
 
-    /// Digests and diffIDs; present already or about to be added.
+    /// Digests and diffIDs, present already or about to be added. Never waits for a running garbage
+    /// collection: what it may be about to remove is safe only if it is a root as well, so check
+    /// that its owner still names it after this.
     void add_blob(std::string_view digest);
     void add_layer(std::string_view diff_id);
-    /// 0 when empty.
-    std::int64_t id() const { return id_; }
 
 private:
     friend class Store;
-    Lease(Store& store, std::int64_t id) : store_(&store), id_(id) {}
+    Lease(Store& store, std::uint64_t id) : store_(&store), id_(id) {}
     Store* store_ = nullptr;
-    std::int64_t id_ = 0;
+    std::uint64_t id_ = 0;
 };
 
 /// A directory under staging/ owned by the user who fills it; removed with everything in it when
 /// this goes.
 class StagingDirectory {
 public:
-    StagingDirectory(StagingDirectory&& other) noexcept : path_(std::exchange(other.path_, {})) {}
+    StagingDirectory(StagingDirectory&& other) noexcept
+        : path_(std::exchange(other.path_, {})), uid_(other.uid_) {}
     StagingDirectory& operator=(StagingDirectory&&) = delete;
     ~StagingDirectory();
     const Path& path() const { return path_; }
 
 private:
     friend class Store;
-    explicit StagingDirectory(Path path) : path_(std::move(path)) {}
+    StagingDirectory(Path path, uid_t uid) : path_(std::move(path)), uid_(uid) {}
     Path path_;
+    uid_t uid_;
 };
 
 /// A blob: bytes named by their digest.
@@ -120,8 +132,7 @@ public:
 
     /// A new directory, mode 0700, owned by `uid`:`uid`.
     StagingDirectory make_staging(uid_t uid);
-    /// Protects what is added to it until it goes, at most `lifetime_s` seconds.
-    Lease make_lease(std::int64_t lifetime_s = 24 * 3600);
+    Lease make_lease();
 
     /// Stores `content` durably and returns its digest. The lease keeps it until it is a root.
     std::string put_blob(std::string_view content, std::string_view media_type, Lease& lease);
@@ -138,8 +149,9 @@ public:
     void adopt(const StagingDirectory& staging, const StagedContent& content, Lease& lease);
 
     std::optional<Layer> find_layer(std::string_view diff_id);
-    /// diffIDs that need not be unpacked again, sorted.
-    std::vector<std::string> list_layers();
+    std::vector<Layer> list_layers();
+    /// diffIDs that need not be unpacked again, sorted; the lease keeps them.
+    std::vector<std::string> known_layers(Lease& lease);
     std::vector<Blob> list_blobs();
 
     /// The overlay of these layers (bottom first, as in a config's rootfs.diff_ids). No work on
@@ -147,23 +159,36 @@ public:
     linux_::OverlayPlan prepare_rootfs(std::span<const std::string> diff_ids, Path upper,
                                        Path work);
 
-    /// Removes everything that cannot be reached from `roots` or a live lease.
-    GarbageReport garbage_collect(const Roots& roots);
+    /// Removes everything that cannot be reached from the roots or a lease. `find_roots` is called
+    /// after the leases were read, so that what moves from a lease to a root is seen in one of the
+    /// two; it must not call back into the store.
+    GarbageReport garbage_collect(const std::function<Roots()>& find_roots);
     DiskUsage disk_usage();
 
 private:
     friend class Lease;
-    Path blob_file(std::string_view digest) const;
-    void recover();
-    void sweep_files();
-    void lease_content(std::int64_t lease, std::string_view kind, std::string_view name);
-    void release_lease(std::int64_t lease) noexcept;
-    Roots mark(const Roots& roots);
+    struct Contents {
+        std::map<std::string, Blob, std::less<>> blobs;
+        std::map<std::string, Layer, std::less<>> layers;
+    };
+    struct LeasedContent {
+        std::set<std::string, std::less<>> blobs, layers;
+    };
 
-    Path data_root_;
+    Path blob_file(std::string_view digest) const;
+    void choose_snapshotter(Snapshots wanted);
+    void recover();
+    bool place_blob(const Path& from, std::string_view digest);
+    void mark_manifest(const std::string& digest, Roots& reached);
+
+    const Path data_root_, blobs_, staging_, empty_;
     db::Database& database_;
     std::unique_ptr<Snapshotter> snapshotter_;
-    std::mutex content_mutex_;  ///< adopting and sweeping exclude each other
+    std::mutex adopt_mutex_;    ///< one adoption at a time; taken before collect_mutex_
+    std::mutex collect_mutex_;  ///< what is leased under it is not being collected
+    Locked<Contents> contents_;
+    Locked<std::map<std::uint64_t, LeasedContent>> leases_;
+    std::atomic<std::uint64_t> next_lease_ = 1;
 };
 
 }  // namespace hull::store
