@@ -187,8 +187,10 @@ std::string Store::put_blob(std::string_view content, std::string_view media_typ
     const std::string digest = oci::Digest::of(content).str();
     const StagingDirectory staging = make_staging(::geteuid());
     write_file(join(staging.path(), "blob"), content, 0444);
-    adopt(staging, {.blobs = {{digest, std::string(media_type), "blob", content.size(), false}}},
-          lease);
+    adopt(
+        staging,
+        {.blobs = {{digest, std::string(media_type), "blob", content.size(), false}}, .layers = {}},
+        lease);
     return digest;
 }
 
