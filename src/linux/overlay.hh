@@ -22,9 +22,13 @@ struct OverlayPlan {
 
 /// Mounts the overlay detached and returns its mount descriptor (for move_mount). EROFS images are
 /// mounted by file where the kernel can (6.12), else through a loop device that frees itself.
-/// Kernels without the overlay options of the new mount API get the layers attached under `scratch`,
-/// which must be a private directory of the caller's own mount namespace.
-/// Throws with the layer or option that failed.
-Fd mount_overlay(const OverlayPlan& plan, const Path& scratch);
+/// Kernels without the overlay options of the new mount API get the layers attached under
+/// `scratch`, which must be a private directory of the caller's own mount namespace. With
+/// `user_namespace` every layer and the upper directory get its id mapping (kernel 6.13). Throws
+/// with the layer or option that failed.
+Fd mount_overlay(const OverlayPlan& plan, const Path& scratch, int user_namespace = -1);
+
+/// Mounts one EROFS image read-only and detached.
+Fd mount_erofs(const Path& image);
 
 }  // namespace hull::linux_

@@ -1,0 +1,170 @@
+#include "linux/overlay.hh"
+
+#include "base/error.hh"
+#include "base/sys.hh"
+#include "linux/loop.hh"
+#include "linux/mount.hh"
+
+#include <fcntl.h>
+#include <sys/mount.h>
+
+#include <algorithm>
+#include <cerrno>
+
+namespace hull::linux_ {
+namespace {
+
+/// An erofs context over `source`, created and mounted; -1 with errno when the kernel refuses.
+int try_mount_erofs(const std::string& source, bool direct_io) {
+    Fd context(::fsopen("erofs", FSOPEN_CLOEXEC));
+    if (!context) throw_errno(errno, "file system type erofs");
+    if (direct_io && ::fsconfig(context.get(), FSCONFIG_SET_FLAG, "directio", nullptr, 0) != 0)
+        return -1;
+    if (::fsconfig(context.get(), FSCONFIG_SET_FLAG, "ro", nullptr, 0) != 0 ||
+        ::fsconfig(context.get(), FSCONFIG_SET_STRING, "source", source.c_str(), 0) != 0 ||
+        ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+        return -1;
+    return ::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY);
+}
+
+/// The layer's own mount, which overlay can be pointed at by descriptor.
+Fd mount_layer(const LowerLayer& layer, int user_namespace) {
+    return with_context(
+        [&] {
+        Fd mount = layer.kind == LowerLayer::Kind::erofs_image
+                       ? mount_erofs(layer.path)
+                       : clone_tree(AT_FDCWD, layer.path, false);
+        if (user_namespace >= 0) set_idmap(mount.get(), user_namespace, false);
+        return mount;
+        },
+        "layer {}", layer.path);
+}
+
+/// Sets an overlay option to a directory given as descriptor (kernel 6.13).
+bool try_set_fd(int context, const char* option, int fd) {
+    if (::fsconfig(context, FSCONFIG_SET_FD, option, nullptr, fd) == 0) return true;
+    if (errno == EINVAL) return false;
+    throw_errno(errno, "overlay option {}", option);
+}
+
+void set_string(int context, const char* option, const std::string& value) {
+    if (::fsconfig(context, FSCONFIG_SET_STRING, option, value.c_str(), 0) != 0)
+        throw_errno(errno, "overlay option {}={}", option, value);
+}
+
+/// The old `lowerdir` separates by colons and escapes with backslashes.
+std::string escape(const Path& path) {
+    std::string result;
+    for (char c : path) {
+        if (c == ':' || c == '\\') result += '\\';
+        result += c;
+    }
+    return result;
+}
+
+/// For kernels before 6.13: the layers have to be reachable by path.
+void set_lowers_by_path(int context, const std::vector<Fd>& lowers, const Path& scratch) {
+    std::string all;
+    for (std::size_t i = 0; i < lowers.size(); i++) {
+        Path target = join(scratch, std::to_string(i));
+        sys::mkdir(target, 0700);
+        attach_mount(lowers[i].get(), AT_FDCWD, target);
+        if (!all.empty()) all += ':';
+        all += escape(target);
+    }
+    set_string(context, "lowerdir", all);
+}
+
+void set_lowers(int context, const std::vector<Fd>& lowers, const Path& scratch) {
+    for (std::size_t i = 0; i < lowers.size(); i++) {
+        if (try_set_fd(context, "lowerdir+", lowers[i].get())) continue;
+        if (i > 0) throw_errno(EINVAL, "overlay layer {}", i);
+        return set_lowers_by_path(context, lowers, scratch);
+    }
+}
+
+struct Parent {
+    Path directory, name;
+};
+Parent split(const Path& path) {
+    std::size_t slash = path.find_last_of('/');
+    return {path.substr(0, slash), path.substr(slash + 1)};
+}
+
+/// The upper and work directories must be reached through one mount, so their common parent is
+/// mapped. The descriptors must live until the overlay is made.
+std::vector<Fd> set_mapped_upper(int context, const OverlayPlan& plan, int user_namespace) {
+    Parent upper = split(plan.upper), work = split(plan.work);
+    if (upper.directory != work.directory)
+        throw Error(ErrorKind::invalid_argument,
+                    "upper and work directory must be siblings to map their ids");
+    std::vector<Fd> result;
+    result.push_back(clone_tree(AT_FDCWD, upper.directory, false));
+    set_idmap(result[0].get(), user_namespace, false);
+    result.push_back(sys::openat(result[0].get(), upper.name, O_PATH | O_DIRECTORY));
+    result.push_back(sys::openat(result[0].get(), work.name, O_PATH | O_DIRECTORY));
+    if (!try_set_fd(context, "upperdir", result[1].get()) ||
+        !try_set_fd(context, "workdir", result[2].get()))
+        throw Error(ErrorKind::unsupported,
+                    "this kernel cannot map the ids of an overlay (6.13 is needed)");
+    return result;
+}
+
+/// A volatile overlay leaves a mark in its work directory that keeps it from being mounted again.
+void forget_volatile(const Path& work) {
+    if (sys::find_stat(join(work, "work/incompat"))) sys::remove_tree(join(work, "work"));
+}
+
+}  // namespace
+
+Fd mount_erofs(const Path& image) {
+    int mount = try_mount_erofs(image, true);
+    if (mount >= 0) return Fd(mount);
+    // EINVAL: no such option, or the image's file system has no O_DIRECT.
+    mount = try_mount_erofs(image, false);
+    if (mount >= 0) return Fd(mount);
+    if (errno != ENOTBLK) throw_errno(errno, "mounting the erofs image {}", image);
+    LoopDevice loop = LoopDevice::attach(image);
+    mount = try_mount_erofs(loop.path(), false);
+    if (mount < 0) throw_errno(errno, "mounting the erofs image {} by {}", image, loop.path());
+    return Fd(mount);
+}
+
+Fd mount_overlay(const OverlayPlan& plan, const Path& scratch, int user_namespace) {
+    std::vector<Fd> lowers;
+    lowers.reserve(plan.lowers.size());
+    for (const LowerLayer& layer : plan.lowers)
+        lowers.push_back(mount_layer(layer, user_namespace));
+    if (lowers.empty()) throw Error(ErrorKind::invalid_argument, "an overlay needs a layer");
+    if (plan.upper.empty() && lowers.size() == 1) {  // overlay refuses this; it is what we want
+        set_mount_attributes(lowers[0].get(), {MOUNT_ATTR_RDONLY, 0}, false);
+        return std::move(lowers[0]);
+    }
+
+    Fd context(::fsopen("overlay", FSOPEN_CLOEXEC));
+    if (!context) throw_errno(errno, "file system type overlay");
+    set_string(context.get(), "source", "overlay");
+    set_lowers(context.get(), lowers, scratch);
+    std::vector<Fd> mapped;
+    if (!plan.upper.empty()) {
+        if (plan.is_volatile) forget_volatile(plan.work);
+        if (user_namespace >= 0) {
+            mapped = set_mapped_upper(context.get(), plan, user_namespace);
+        } else {
+            set_string(context.get(), "upperdir", plan.upper);
+            set_string(context.get(), "workdir", plan.work);
+        }
+        // With an index the upper directory could not be used again while a dying mount holds it.
+        ::fsconfig(context.get(), FSCONFIG_SET_STRING, "index", "off", 0);
+        if (plan.is_volatile &&
+            ::fsconfig(context.get(), FSCONFIG_SET_FLAG, "volatile", nullptr, 0) != 0)
+            throw_errno(errno, "overlay option volatile");
+    }
+    if (::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
+        throw_errno(errno, "making an overlay of {} layers, upper {}", lowers.size(), plan.upper);
+    Fd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
+    if (!mount) throw_errno(errno, "mounting an overlay");
+    return mount;
+}
+
+}  // namespace hull::linux_
