@@ -37,14 +37,14 @@ bool is_layer_type(std::string_view media_type);
 
 /// {mediaType, digest, size} and what may come along. Source: image-spec descriptor.md.
 struct Descriptor {
-    std::string media_type;
-    Digest digest;
+    std::string media_type{};
+    Digest digest{};
     std::int64_t size = 0;
-    std::vector<std::string> urls;
-    std::map<std::string, std::string> annotations;
-    std::string artifact_type;
-    std::string data;  ///< base64, as written
-    std::optional<Platform> platform;
+    std::vector<std::string> urls{};
+    std::map<std::string, std::string> annotations{};
+    std::string artifact_type{};
+    std::string data{};  ///< base64, as written
+    std::optional<Platform> platform{};
 
     bool operator==(const Descriptor&) const = default;
 };

@@ -13,20 +13,20 @@ namespace hull::oci {
 /// One image: OCI image manifest or Docker schema 2, told apart by `media_type`.
 struct Manifest {
     std::string media_type{media_type::oci_manifest};
-    Descriptor config;
-    std::vector<Descriptor> layers;  ///< base first
-    std::string artifact_type;
-    std::optional<Descriptor> subject;
-    std::map<std::string, std::string> annotations;
+    Descriptor config{};
+    std::vector<Descriptor> layers{};  ///< base first
+    std::string artifact_type{};
+    std::optional<Descriptor> subject{};
+    std::map<std::string, std::string> annotations{};
 };
 
 /// Several manifests: OCI image index or Docker manifest list.
 struct Index {
     std::string media_type{media_type::oci_index};
-    std::vector<Descriptor> manifests;
-    std::string artifact_type;
-    std::optional<Descriptor> subject;
-    std::map<std::string, std::string> annotations;
+    std::vector<Descriptor> manifests{};
+    std::string artifact_type{};
+    std::optional<Descriptor> subject{};
+    std::map<std::string, std::string> annotations{};
 };
 
 /// Reads either; the type comes from `mediaType` in the text, else `expected_type` (what the

@@ -10,8 +10,8 @@ namespace hull::oci {
 /// os/architecture[/variant] in Go's words. Source: image-spec image-index.md,
 /// containerd/platforms.
 struct Platform {
-    std::string os, architecture, variant, os_version;
-    std::vector<std::string> os_features;
+    std::string os{}, architecture{}, variant{}, os_version{};
+    std::vector<std::string> os_features{};
 
     bool operator==(const Platform&) const = default;
     std::string str() const;  ///< linux/arm64/v8
