@@ -25,7 +25,6 @@ struct LaunchConfig {
     linux_::OverlayPlan rootfs;  ///< without lowers the bundle's own root.path is the root
     Path seccomp_filter;         ///< array of raw sock_filter; empty: spec.linux.seccomp
     Path init_program;           ///< hull-init for --init, or empty
-    Path cgroup;  ///< below each controller, "/hull/<id>"; empty: spec.linux.cgroupsPath
     LogConfig log;
     bool terminal = false;
     bool open_stdin = false;  ///< otherwise standard input is /dev/null (or an idle terminal)

@@ -63,7 +63,6 @@ LaunchConfig parse_launch_config(std::string_view text) {
     config.rootfs = rootfs_from_json(value["rootfs"]);
     config.seccomp_filter = value["seccompFilter"].as_string();
     config.init_program = value["initProgram"].as_string();
-    config.cgroup = value["cgroup"].as_string();
     config.log = log_from_json(value["log"]);
     config.terminal = value["terminal"].as_bool();
     config.open_stdin = value["openStdin"].as_bool();
@@ -82,7 +81,7 @@ std::string dump_launch_config(const LaunchConfig& config) {
                      {"rootfs", rootfs_to_json(config.rootfs)},
                      {"seccompFilter", config.seccomp_filter},
                      {"initProgram", config.init_program},
-                     {"cgroup", config.cgroup},
+
                      {"log", json::Object{{"driver", config.log.driver},
                                           {"directory", config.log.directory},
                                           {"maxSizeBytes", config.log.max_size_bytes},
