@@ -1,9 +1,11 @@
 #pragma once
 #include "archive/byte_source.hh"
 
+#include <cstddef>
 #include <memory>
 #include <span>
 #include <string_view>
+#include <vector>
 
 // Only hull_transfer and the tests link libisal and libzstd: a program that includes this header
 // must link hull_transfer (or isal and zstd itself).
@@ -27,8 +29,6 @@ public:
     std::span<const std::byte> next() override;
 
 private:
-    ByteSource& inner_;
-    std::span<const std::byte> first_;
     std::vector<std::byte> joined_;
     Compression compression_ = Compression::none;
     std::unique_ptr<ByteSource> engine_;

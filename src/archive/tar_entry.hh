@@ -2,6 +2,7 @@
 #include <cstdint>
 #include <map>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hull::archive {
@@ -23,6 +24,9 @@ struct Timestamp {
     std::uint32_t nanoseconds = 0;
     bool operator==(const Timestamp&) const = default;
 };
+
+/// `name` in double quotes for messages: control bytes escaped, at most 200 bytes.
+std::string quoted(std::string_view name);
 
 /// A stretch of a sparse file that is stored; what lies between stretches reads as zeros.
 struct Extent {
