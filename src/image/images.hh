@@ -138,10 +138,11 @@ public:
     std::vector<Removed> remove(std::string_view name, RemoveOptions options);
     PruneReport prune(const PruneOptions& options);
 
-    /// Reads a Docker archive or OCI layout (tar, also compressed) from `input_fd` and returns one
-    /// line per image: "Loaded image: busybox:latest" or "Loaded image ID: sha256:…".
-    /// `progress` gets lines for the user while it runs. A failure, or `stop`, leaves nothing
-    /// behind.
+    /// Reads a Docker archive or OCI layout (tar, also compressed) from `input_fd` and returns the
+    /// lines Docker prints: "Loaded image: busybox:latest" or "Loaded image ID: sha256:…" for each
+    /// image, before it "The image X already exists, renaming the old one with ID … to empty
+    /// string" when the tag moves. `progress` gets lines for the user while it runs. A failure, or
+    /// `stop` (which throws cancelled), leaves nothing behind.
     std::vector<std::string> load(int input_fd,
                                   const std::function<void(std::string_view line)>& progress,
                                   StopEvent* stop = nullptr);
@@ -156,17 +157,41 @@ public:
 
 private:
     struct State;
-    struct Transfer;
+    struct Event {
+        std::string action, id, name;
+        std::map<std::string, std::string> labels;
+    };
+    /// What a transfer brought: manifest and config digests, and canonical references.
+    struct Arrived {
+        std::string config, manifest;
+        std::vector<std::string> references;
+    };
 
     std::shared_ptr<const State> state() const;
-    void reload_locked();
+    void reload();
+    void emit(const std::vector<Event>& events) const;
+    std::vector<ContainerUse> container_uses() const;
+    store::GarbageReport collect_garbage_locked();
+    void write_image(const Arrived& arrived);
+    bool write_tag(const std::string& reference, const std::string& id,
+                   const std::string& manifest);
+    void remove_locked(std::string_view name, RemoveOptions options, std::vector<Removed>& removed,
+                       std::vector<Event>& events);
+    void delete_image(const std::string& id, RemoveOptions options, bool quiet,
+                      std::vector<Removed>& removed, std::vector<Event>& events);
+    std::string untag(const std::string& reference);
+    std::vector<Arrived> receive(std::vector<std::string> arguments, int input_fd,
+                                 const std::function<void(std::string_view)>& progress,
+                                 StopEvent* stop, store::Lease& lease);
+    template <typename Body>
+    auto undo_on_failure(Body&& body);
 
     store::Store& store_;
     db::Database& database_;
-    ImagesOptions options_;
+    const ImagesOptions options_;
     EventSink event_sink_;
     ContainerUses container_uses_;
-    std::mutex change_mutex_;  ///< one change of names at a time
+    std::mutex change_mutex_;  ///< one change of names at a time, and of what is garbage
     mutable std::mutex state_mutex_;
     std::shared_ptr<const State> state_;
 };
