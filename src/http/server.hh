@@ -44,6 +44,7 @@ public:
     std::string raw_query;  ///< after the `?`
     Query query;
     Headers headers;
+    Headers reply_headers;  ///< put into every reply that does not set them itself
 
     /// First value of a query parameter, "" when missing.
     std::string_view parameter(std::string_view name) const;

@@ -1,0 +1,86 @@
+#pragma once
+#include "http/headers.hh"
+
+#include <cstddef>
+#include <cstdint>
+#include <memory>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+
+namespace hull::http {
+
+/// Parses one HTTP/1 message from bytes as they come. Boost.Beast's parser is behind it.
+class Parser {
+public:
+    enum class Role { request, response };
+    Parser(Role role, std::size_t header_limit);
+    ~Parser();
+
+    struct Result {
+        std::size_t consumed = 0;
+        bool needs_more = false;  ///< the unconsumed rest must come again, with more behind it
+    };
+    /// Parses up to the end of the header, on later calls up to the end of the message. Decoded
+    /// body bytes are appended to `body`. Throws invalid_argument for malformed input.
+    Result put(std::string_view bytes, std::string& body);
+    /// The peer closed: ends a body without a length. Throws unavailable inside a message.
+    void put_end_of_input();
+    /// The reply to HEAD has no body whatever its header says. Before the header's end.
+    void expect_no_body();
+
+    bool header_done() const;
+    bool done() const;
+    /// Whether a byte of the message was seen.
+    bool started() const;
+    bool keep_alive() const;
+    bool chunked() const;
+    std::optional<std::uint64_t> content_length() const;
+
+    std::string method, target;
+    int status = 0;
+    int version = 11;  ///< 10 or 11
+    Headers headers;
+
+private:
+    struct Beast;
+    std::unique_ptr<Beast> beast_;
+};
+
+/// Reads messages from a socket, one after the other.
+class MessageReader {
+public:
+    MessageReader(int fd, Parser::Role role, std::size_t header_limit);
+
+    /// Starts the next message. False when the peer closed before its first byte.
+    bool read_header(bool no_body = false);
+    Parser& message() { return *parser_; }
+
+    /// The next piece of the decoded body, empty at its end; valid until the next call.
+    std::string_view read_body_piece();
+    std::size_t read_body(std::span<std::byte> buffer);
+    /// By default no byte behind the message is taken from the socket (it is peeked first), so
+    /// that the connection can be given away. Bulk mode reads in big pieces instead.
+    void set_bulk() { exact_ = false; }
+    bool has_buffered_body() const { return body_at_ < body_.size(); }
+    bool body_done() const { return parser_->done() && !has_buffered_body(); }
+    /// Bytes behind the message that are no longer in the socket; only after bulk mode.
+    bool read_ahead() const { return !pending_.empty(); }
+
+private:
+    bool feed();
+    void drain(std::size_t count);
+
+    int fd_;
+    Parser::Role role_;
+    std::size_t header_limit_;
+    std::unique_ptr<Parser> parser_;
+    std::string pending_;  ///< taken from the socket, not yet consumed by the parser
+    std::string scratch_;
+    std::string body_;
+    std::size_t body_at_ = 0;
+    bool exact_ = true;
+};
+
+}  // namespace hull::http
