@@ -14,13 +14,13 @@
 
 namespace hull::linux_ {
 
-Terminal open_terminal(int ptmx) {
+Terminal open_terminal(int ptmx, int proc) {
     struct stat status = sys::fstat(ptmx);
     if (!S_ISCHR(status.st_mode) || status.st_rdev != makedev(5, 2) ||
         !is_on_filesystem(ptmx, DEVPTS_SUPER_MAGIC))
         throw Error(ErrorKind::forbidden, "/dev/pts/ptmx is not the ptmx of a devpts");
     Terminal result;
-    result.master = sys::open(fmt::format("/proc/self/fd/{}", ptmx), O_RDWR | O_NOCTTY);
+    result.master = sys::openat(proc, fmt::format("self/fd/{}", ptmx), O_RDWR | O_NOCTTY);
     int unlock = 0;
     if (::ioctl(result.master.get(), TIOCSPTLCK, &unlock) != 0)
         throw_errno(errno, "unlocking the terminal");

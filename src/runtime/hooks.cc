@@ -1,0 +1,62 @@
+#include "runtime/hooks.hh"
+
+#include "base/error.hh"
+#include "base/process.hh"
+#include "base/sys.hh"
+
+#include <sys/mman.h>
+#include <unistd.h>
+
+#include <cerrno>
+
+namespace hull::runtime {
+namespace {
+
+/// A file, not a pipe: a hook that does not read must not block us.
+Fd make_input(const std::string& text) {
+    Fd file(::memfd_create("state", MFD_CLOEXEC));
+    if (!file) throw_errno(errno, "memfd_create");
+    sys::pwrite_all(file.get(), text, 0);
+    return file;
+}
+
+void run_hook(const oci::Hook& hook, const std::string& state) {
+    Fd input = make_input(state);
+    Command command;
+    command.arguments = hook.args;
+    if (command.arguments.empty()) command.arguments = {hook.path};
+    command.arguments[0] = hook.path;
+    command.environment = hook.env;
+    command.descriptors = {{input.get(), 0}};
+    Process process = Process::spawn(command);
+    std::optional<ExitStatus> ended =
+        hook.timeout_s ? process.wait_for(*hook.timeout_s * 1000) : process.wait();
+    if (!ended)
+        throw Error(ErrorKind::unavailable, "did not end within {} s and was killed",
+                    *hook.timeout_s);
+    if (ended->signal) throw Error(ErrorKind::internal, "ended by signal {}", ended->signal);
+    if (ended->code) throw Error(ErrorKind::internal, "exited with code {}", ended->code);
+}
+
+}  // namespace
+
+std::string status_json(const ContainerStatus& status) {
+    json::Object object;
+    object.append("ociVersion", status.oci_version);
+    object.append("id", status.id);
+    object.append("status", status.status);
+    if (status.pid != 0) object.append("pid", status.pid);
+    object.append("bundle", status.bundle);
+    if (!status.annotations.empty()) object.append("annotations", status.annotations);
+    return json::dump(object);
+}
+
+void run_hooks(const std::vector<oci::Hook>& hooks, std::string_view stage,
+               const ContainerStatus& status) {
+    if (hooks.empty()) return;
+    std::string state = status_json(status);
+    for (const oci::Hook& hook : hooks)
+        with_context([&] { run_hook(hook, state); }, "{} hook {}", stage, hook.path);
+}
+
+}  // namespace hull::runtime
