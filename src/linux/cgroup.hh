@@ -86,7 +86,9 @@ struct RdmaLimit {
 };
 
 struct Resources {
-    std::vector<DeviceRule> devices;  ///< none: device access is not touched
+    /// In order, the last that fits decides; what none fits is denied. None at all: device access
+    /// is not touched.
+    std::vector<DeviceRule> devices;
     MemoryLimits memory;
     CpuLimits cpu;
     std::optional<std::int64_t> pids_limit;  ///< 0 or less: none
@@ -99,6 +101,7 @@ struct Resources {
 };
 
 struct MemoryStats {
+    /// Bytes. No limit is UINT64_MAX on v2 and the kernel's huge number on v1.
     std::uint64_t usage = 0, peak = 0, limit = 0, failcnt = 0, swap_usage = 0;
     std::map<std::string, std::uint64_t> stat;  ///< memory.stat as it is
 };
@@ -112,7 +115,7 @@ struct PidsStats {
 };
 struct BlockIoEntry {
     std::uint64_t major = 0, minor = 0;
-    std::string op;  ///< Read, Write, Sync, Async, Discard, Total
+    std::string op;  ///< v1: Read, Write, Sync, Async, Discard, Total; v2: read, write, discard
     std::uint64_t value = 0;
 };
 struct CgroupStats {
@@ -184,6 +187,10 @@ private:
     CgroupMode mode_ = CgroupMode::v1;
     std::vector<Directory> directories_;
 };
+
+/// What every container may use whatever its rules say: making nodes, and the devices that the
+/// runtime puts in /dev (runtime-spec config-linux.md, "Default Devices").
+std::vector<DeviceRule> default_device_rules();
 
 /// cpu.shares (2…262144) to cpu.weight (1…10000), as runc 1.5 and crun 1.23 convert it.
 std::uint64_t cpu_weight_of_shares(std::uint64_t shares);
