@@ -288,8 +288,8 @@ void Images::tag(std::string_view source, std::string_view repository, std::stri
     emit(events);
 }
 
-store::GarbageReport Images::collect_garbage_locked() {
-    return store_.garbage_collect([this] {
+std::uint64_t Images::collect_garbage_locked() {
+    const auto report = store_.garbage_collect([this] {
         store::Roots roots;
         const auto current = state();
         for (const auto& [id, image] : current->by_id) {
@@ -305,11 +305,22 @@ store::GarbageReport Images::collect_garbage_locked() {
             roots.layers.insert(use.diff_ids.begin(), use.diff_ids.end());
         return roots;
     });
+    return report.freed_bytes;
+}
+
+/// The names are gone whatever happens here; what could not be removed waits for the next time.
+std::uint64_t Images::collect_after_removal() noexcept {
+    try {
+        return collect_garbage_locked();
+    } catch (const std::exception& error) {
+        log::warning("collecting garbage: {}", error.what());
+        return 0;
+    }
 }
 
 std::uint64_t Images::collect_garbage() {
     const std::lock_guard changing(change_mutex_);
-    return collect_garbage_locked().freed_bytes;
+    return collect_garbage_locked();
 }
 
 }  // namespace hull::image

@@ -171,7 +171,8 @@ private:
     void reload();
     void emit(const std::vector<Event>& events) const;
     std::vector<ContainerUse> container_uses() const;
-    store::GarbageReport collect_garbage_locked();
+    std::uint64_t collect_garbage_locked();
+    std::uint64_t collect_after_removal() noexcept;
     void write_image(const Arrived& arrived);
     bool write_tag(const std::string& reference, const std::string& id,
                    const std::string& manifest);

@@ -235,7 +235,7 @@ std::vector<Removed> Images::remove(std::string_view name, RemoveOptions options
             throw;
         }
         database_.sync();
-        collect_garbage_locked();
+        collect_after_removal();
     }
     emit(events);
     return removed;
@@ -277,7 +277,7 @@ PruneReport Images::prune(const PruneOptions& options) {
             events.insert(events.end(), happened.begin(), happened.end());
         }
         database_.sync();
-        report.freed_bytes = collect_garbage_locked().freed_bytes;
+        report.freed_bytes = collect_after_removal();
     }
     emit(events);
     return report;

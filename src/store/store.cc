@@ -121,8 +121,13 @@ void Store::choose_snapshotter(Snapshots wanted) {
 // somebody removed the file, and the row goes so that the next load or pull brings the content
 // back.
 void Store::recover() {
-    for (const std::string& name : sys::list_directory(staging_))
-        sys::remove_tree(join(staging_, name));
+    for (const std::string& name : sys::list_directory(staging_)) {
+        try {
+            sys::remove_tree(join(staging_, name));
+        } catch (const Error& error) {  // a transfer of a killed daemon may still be dying
+            log::warning("removing {}: {}", join(staging_, name), error.message());
+        }
+    }
 
     Contents known;
     for (auto& [digest, media_type, size] :
