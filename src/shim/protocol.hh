@@ -65,9 +65,14 @@ struct Exec {
     ExecRequest exec;
     std::optional<AttachOptions> client;
 };
+/// On an event connection: ExecExited was dealt with. The shim ends the exec's clients only then,
+/// so that a client which sees the end of the stream can ask the daemon for the exit code.
+struct Acknowledge {
+    std::string exec_id;
+};
 }  // namespace request
 using Request = std::variant<request::Attach, request::Start, request::Subscribe, request::Signal,
-                             request::Resize, request::Exec>;
+                             request::Resize, request::Exec, request::Acknowledge>;
 
 /// Answer to a request on shim.sock.
 struct Reply {

@@ -97,6 +97,9 @@ struct RequestWriter {
         if (exec.client) object["client"] = to_json(*exec.client);
         return object;
     }
+    json::Value operator()(const request::Acknowledge& acknowledge) const {
+        return json::Object{{"do", "acknowledge"}, {"execId", acknowledge.exec_id}};
+    }
 };
 
 struct EventWriter {
@@ -139,6 +142,7 @@ Request parse_request(std::string_view text) {
         if (!value["client"].is_null()) exec.client = parse_attach_options(value["client"]);
         return exec;
     }
+    if (verb == "acknowledge") return request::Acknowledge{value["execId"].as_string()};
     throw Error(ErrorKind::invalid_argument, "unknown request \"{}\" to a shim", verb);
 }
 

@@ -36,8 +36,10 @@ public:
 };
 
 /// The running containers of one daemon. Thread-safe. A call into a shim that is not answered
-/// within 2 s (start: 30 s) throws unavailable; a call for a container that does not run throws
-/// conflict.
+/// within 2 s (start: 30 s, exec: 10 s) throws unavailable; a call for a container that does not
+/// run throws conflict. A process may end before `start` or `exec` has returned, so on_exit and
+/// on_exec_exit may come first. When `start` or `exec` fails, the sockets are closed but not shut
+/// down: a caller that kept a duplicate can still answer on it.
 class Tasks {
 public:
     /// Starts the monitor thread. `exec_root` holds containers/<id>/ (shim.sock, shim.json).
