@@ -1,11 +1,10 @@
 #pragma once
-#include "base/hash.hh"
-
 #include <cstddef>
 #include <cstdint>
 #include <functional>
 #include <span>
 #include <string_view>
+#include <utility>
 #include <vector>
 
 namespace hull::archive {
@@ -41,6 +40,21 @@ public:
 private:
     std::span<const std::byte> left_;
     std::size_t chunk_bytes_;
+};
+
+/// `first` in front of what `rest` still gives: for bytes that were pulled to look at them.
+class PrefixedSource final : public ByteSource {
+public:
+    PrefixedSource(std::span<const std::byte> first, ByteSource& rest)
+        : first_(first), rest_(rest) {}
+    std::span<const std::byte> next() override {
+        if (!first_.empty()) return std::exchange(first_, {});
+        return rest_.next();
+    }
+
+private:
+    std::span<const std::byte> first_;
+    ByteSource& rest_;
 };
 
 /// Passes every byte of `inner` on and shows it to `observe` first (a hash, a spool file).

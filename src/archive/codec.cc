@@ -20,21 +20,6 @@ bool has_prefix(std::span<const std::byte> bytes, std::string_view magic) {
            std::memcmp(bytes.data(), magic.data(), magic.size()) == 0;
 }
 
-/// `first` in front of what `rest` still gives.
-class PrefixedSource final : public ByteSource {
-public:
-    PrefixedSource(std::span<const std::byte> first, ByteSource& rest)
-        : first_(first), rest_(rest) {}
-    std::span<const std::byte> next() override {
-        if (!first_.empty()) return std::exchange(first_, {});
-        return rest_.next();
-    }
-
-private:
-    std::span<const std::byte> first_;
-    ByteSource& rest_;
-};
-
 class GzipSource final : public ByteSource {
 public:
     GzipSource(std::span<const std::byte> first, ByteSource& rest)

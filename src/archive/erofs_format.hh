@@ -74,8 +74,11 @@ struct XattrPrefix {
     std::string_view text;
 };
 inline constexpr XattrPrefix xattr_prefixes[] = {
-    {1, "user."},    {2, "system.posix_acl_access"}, {3, "system.posix_acl_default"},
-    {4, "trusted."}, {6, "security."},
+    {1, "user."},
+    {2, "system.posix_acl_access"},
+    {3, "system.posix_acl_default"},
+    {4, "trusted."},
+    {6, "security."},
 };
 
 inline constexpr std::string_view opaque_xattr = "trusted.overlay.opaque";

@@ -34,7 +34,7 @@ struct ErofsInode {
     std::uint32_t xattr_size = 0;
     std::uint64_t inline_offset = 0;
 
-    bool is_whiteout() const;
+    bool is_whiteout() const;  ///< a 0:0 character device: hides what lower layers have
 };
 
 struct ErofsDirent {
@@ -58,6 +58,8 @@ public:
     std::string read_link(const ErofsInode& symlink) const;
     /// Bytes of a file from `offset`; returns fewer only at its end.
     std::size_t read(const ErofsInode& file, std::uint64_t offset, std::span<std::byte> into) const;
+    /// Where data begins at or after `offset`: what lies between is a hole of the image file.
+    std::uint64_t next_data(const ErofsInode& file, std::uint64_t offset) const;
     /// By clean relative path ("" is the root), not following symlinks.
     std::optional<ErofsInode> find(std::string_view path) const;
 
@@ -67,6 +69,8 @@ public:
 
 private:
     void read_at(std::uint64_t offset, std::span<std::byte> into) const;
+    void check_range(std::uint64_t offset, std::uint64_t size, std::string_view what) const;
+    void list_block(std::span<const std::byte> block, std::vector<ErofsDirent>& into) const;
 
     int fd_;
     std::uint64_t image_size_ = 0;

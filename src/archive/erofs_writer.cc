@@ -193,8 +193,7 @@ struct ErofsWriter::Builder {
 };
 
 void ErofsWriter::Builder::warn(std::string text) {
-    if (warnings.size() < 32 &&
-        std::find(warnings.begin(), warnings.end(), text) == warnings.end())
+    if (warnings.size() < 32 && std::find(warnings.begin(), warnings.end(), text) == warnings.end())
         warnings.push_back(std::move(text));
 }
 
@@ -432,8 +431,7 @@ void ErofsWriter::Builder::write_inode(const LayerInode& inode, std::uint32_t se
     erofs::DiskInode disk{};
     disk.format = static_cast<std::uint16_t>(1 | layout << 1);
     if (xattrs)
-        disk.xattr_count =
-            static_cast<std::uint16_t>((xattrs - erofs::xattr_header_bytes) / 4 + 1);
+        disk.xattr_count = static_cast<std::uint16_t>((xattrs - erofs::xattr_header_bytes) / 4 + 1);
     disk.mode = static_cast<std::uint16_t>(inode.mode);
     disk.size = inode.size;
     const bool is_device = S_ISCHR(inode.mode) || S_ISBLK(inode.mode);
@@ -466,8 +464,7 @@ void ErofsWriter::Builder::write_superblock(std::uint64_t metadata_block) {
     super.metadata_block = static_cast<std::uint32_t>(metadata_block);
     std::byte block[block_bytes] = {};
     std::memcpy(block + erofs::super_offset, &super, sizeof super);
-    super.checksum =
-        erofs::crc32c(block + erofs::super_offset, block_bytes - erofs::super_offset);
+    super.checksum = erofs::crc32c(block + erofs::super_offset, block_bytes - erofs::super_offset);
     std::memcpy(block + erofs::super_offset, &super, sizeof super);
     output.overwrite(0, block);
 }

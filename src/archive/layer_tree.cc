@@ -145,8 +145,8 @@ LayerTree::Place LayerTree::resolve(std::string_view path, const Timestamp& mtim
     if (trimmed == ".") trimmed = {};
     if (trimmed.empty()) return {};
     const std::size_t slash = trimmed.rfind('/');
-    const std::string_view last = slash == std::string_view::npos ? trimmed
-                                                                  : trimmed.substr(slash + 1);
+    const std::string_view last =
+        slash == std::string_view::npos ? trimmed : trimmed.substr(slash + 1);
     const std::string_view parent_path =
         slash == std::string_view::npos ? std::string_view() : trimmed.substr(0, slash);
     check_component(path, last);
@@ -250,8 +250,8 @@ std::uint32_t LayerTree::find_path(std::string_view path) const {
     const std::size_t slash = trimmed.rfind('/');
     const std::string_view parent_path =
         slash == std::string_view::npos ? std::string_view() : trimmed.substr(0, slash);
-    const std::uint32_t parent = walk(
-        parent_path, [](std::uint32_t, std::string_view, const LayerInode*) { return none; });
+    const std::uint32_t parent =
+        walk(parent_path, [](std::uint32_t, std::string_view, const LayerInode*) { return none; });
     if (parent == none) return none;
     const LayerName* found =
         find(parent, slash == std::string_view::npos ? trimmed : trimmed.substr(slash + 1));
@@ -274,8 +274,7 @@ void LayerTree::add_hard_link(const Place& place, std::string_view target,
     const std::uint32_t found = find_path(target);
     if (found != none && inodes_[found].mode != 0) {
         if (S_ISDIR(inodes_[found].mode))
-            refuse(link_name_text,
-                   fmt::format("a hard link to the directory {}", quoted(target)));
+            refuse(link_name_text, fmt::format("a hard link to the directory {}", quoted(target)));
         const LayerName* own = find(place.parent, place.name);
         if (own && own->inode == found) return;
         ++inodes_[found].link_count;  // before remove: the old name may be its last
@@ -304,8 +303,8 @@ std::vector<UnresolvedLink> LayerTree::settle_links() {
             const std::uint32_t target = find_path(link.target);
             if (target == none || inodes_[target].mode == 0) return false;
             if (S_ISDIR(inodes_[target].mode))
-                refuse(link.path, fmt::format("a hard link to the directory {}",
-                                              quoted(link.target)));
+                refuse(link.path,
+                       fmt::format("a hard link to the directory {}", quoted(link.target)));
             names_[link.name].inode = target;
             ++inodes_[target].link_count;
             --inodes_[link.inode].link_count;

@@ -40,9 +40,9 @@ struct LayerInode {
     bool made_for_child = false;  ///< a parent the tar did not (yet) mention
     std::uint64_t size = 0;
     Timestamp mtime;
-    std::span<const std::byte> tail;       ///< bytes stored behind the inode
-    std::vector<std::uint32_t> children;   ///< name indices of directories; some may be dead
-    std::uint64_t position = 0;            ///< of the inode in the metadata area
+    std::span<const std::byte> tail;      ///< bytes stored behind the inode
+    std::vector<std::uint32_t> children;  ///< name indices of directories; some may be dead
+    std::uint64_t position = 0;           ///< of the inode in the metadata area
 };
 
 /// One name in a directory.

@@ -165,9 +165,7 @@ const Entry* TarReader::next_entry() {
                 skip(padding_of(size));
                 --headers;
                 break;
-            default:
-                start_entry(block, std::move(long_name), std::move(long_link));
-                return &entry_;
+            default: start_entry(block, std::move(long_name), std::move(long_link)); return &entry_;
         }
     }
 }
@@ -360,8 +358,8 @@ void TarReader::read_pax_sparse() {
             std::size_t at = 0;
             while (at <= map->size()) {
                 const std::size_t comma = std::min(map->find(',', at), map->size());
-                numbers.push_back(tar::parse_decimal(
-                    std::string_view(*map).substr(at, comma - at), "sparse map number"));
+                numbers.push_back(tar::parse_decimal(std::string_view(*map).substr(at, comma - at),
+                                                     "sparse map number"));
                 at = comma + 1;
             }
         } else if (pairs) {

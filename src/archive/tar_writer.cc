@@ -12,8 +12,8 @@ namespace hull::archive {
 namespace {
 
 constexpr std::size_t name_bytes = 100, prefix_bytes = 155;
-constexpr std::uint64_t max_id = 07777777;          // 7 octal digits
-constexpr std::uint64_t max_size = 077777777777;    // 11 octal digits: 8 GiB
+constexpr std::uint64_t max_id = 07777777;        // 7 octal digits
+constexpr std::uint64_t max_size = 077777777777;  // 11 octal digits: 8 GiB
 
 struct Header {
     char name[100] = {}, mode[8] = {}, uid[8] = {}, gid[8] = {}, size[12] = {}, mtime[12] = {},

@@ -1,0 +1,62 @@
+#include "base/sys.hh"
+#include "transfer/messages.hh"
+
+namespace hull::transfer {
+
+namespace {
+
+std::string_view name_of(ErrorKind kind) {
+    switch (kind) {
+        case ErrorKind::invalid_argument: return "invalid_argument";
+        case ErrorKind::unauthorized: return "unauthorized";
+        case ErrorKind::forbidden: return "forbidden";
+        case ErrorKind::not_found: return "not_found";
+        case ErrorKind::conflict: return "conflict";
+        case ErrorKind::not_modified: return "not_modified";
+        case ErrorKind::unsupported: return "unsupported";
+        case ErrorKind::unavailable: return "unavailable";
+        case ErrorKind::cancelled: return "cancelled";
+        case ErrorKind::data_loss: return "data_loss";
+        case ErrorKind::internal: return "internal";
+    }
+    return "internal";
+}
+
+}  // namespace
+
+void Messages::send(const json::Value& message) { sys::write_all(fd_, json::dump(message) + "\n"); }
+
+void Messages::blob(const oci::Digest& digest, std::uint64_t size, std::string_view file) {
+    send(json::Object{
+        {"blob", json::Object{{"digest", digest.str()}, {"size", size}, {"file", file}}}});
+}
+
+void Messages::layer(const LayerMessage& layer) {
+    json::Object body{
+        {"diffID", layer.diff_id.str()}, {"blob", layer.blob.str()},
+        {"mediaType", layer.media_type}, {"size", layer.size},
+        {"entries", layer.entries},      {"contentSize", layer.content_size},
+    };
+    if (!layer.file.empty()) body["file"] = layer.file;
+    send(json::Object{{"layer", std::move(body)}});
+}
+
+void Messages::image(const oci::Digest& config, const oci::Digest& manifest,
+                     const std::vector<std::string>& tags) {
+    send(json::Object{
+        {"image",
+         json::Object{{"config", config.str()}, {"manifest", manifest.str()}, {"tags", tags}}}});
+}
+
+void Messages::progress(std::string_view text) { send(json::Object{{"progress", text}}); }
+
+void Messages::warning(std::string_view text) { send(json::Object{{"warning", text}}); }
+
+void Messages::error(const Error& error) {
+    send(json::Object{
+        {"error", json::Object{{"kind", name_of(error.kind())}, {"message", error.message()}}}});
+}
+
+void Messages::done() { send(json::Object{{"done", true}}); }
+
+}  // namespace hull::transfer
