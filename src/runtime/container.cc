@@ -184,6 +184,29 @@ void set_oom_score(pid_t pid, const oci::Process& process) {
     }
 }
 
+/// Of the cgroup itself, or of one below it that must exist.
+std::vector<Fd> open_exec_join_files(const linux_::Cgroup& cgroup, const Path& below) {
+    if (below.empty()) return cgroup.open_join_files();
+    std::vector<Fd> files;
+    for (const linux_::Cgroup::Directory& directory : cgroup.directories())
+        files.push_back(sys::open(
+            join(join(directory.path, below), directory.hierarchy.is_v2 ? "cgroup.procs" : "tasks"),
+            O_WRONLY));
+    return files;
+}
+
+/// The spec wants a warning and life to go on when these fail.
+void run_tolerated_hooks(const std::vector<oci::Hook>& hooks, std::string_view stage,
+                         const ContainerStatus& status) {
+    for (const oci::Hook& hook : hooks) {
+        try {
+            run_hooks({hook}, stage, status);
+        } catch (const Error& error) {
+            log::warning("{}", error.message());
+        }
+    }
+}
+
 /// Reads what init says until it says `wanted` or, when that is `executing`, until its end of the
 /// channel closes in execve.
 class Conversation {
@@ -243,6 +266,7 @@ Container::~Container() = default;
 pid_t Container::pid() const { return state_->pid; }
 int Container::pidfd() const { return state_->pidfd.get(); }
 Fd Container::take_terminal() { return std::move(state_->terminal); }
+void Container::give_terminal(Fd terminal) { state_->terminal = std::move(terminal); }
 void Container::detach() { state_->is_owned = false; }
 
 unsigned long long Container::start_time() const {
@@ -259,13 +283,7 @@ void Container::start() {
     }
     state_->channel.close();
     state_->is_owned = false;
-    for (const oci::Hook& hook : state_->spec.hooks.poststart) {
-        try {
-            run_hooks({hook}, "poststart", state_->status("running"));
-        } catch (const Error& error) {  // the spec wants a warning and life to go on
-            log::warning("{}", error.message());
-        }
-    }
+    run_poststart_hooks(state_->spec, state_->id, state_->bundle, state_->pid);
 }
 
 Container create(CreateOptions options) {
@@ -380,7 +398,7 @@ Executed exec(const ExecOptions& options) {
     linux_::Cgroup cgroup = linux_::Cgroup::of_process(layout, options.init);
     if (!options.ignore_paused && cgroup.is_frozen())
         throw Error(ErrorKind::conflict, "cannot exec in a paused container");
-    context.cgroup_files = cgroup.open_join_files();
+    context.cgroup_files = open_exec_join_files(cgroup, options.sub_cgroup);
 
     sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
     linux_::Cloned child = [&] {
@@ -414,15 +432,15 @@ Executed exec(const ExecOptions& options) {
     return {child.pid, std::move(child.pidfd), std::move(conversation.terminal)};
 }
 
+void run_poststart_hooks(const oci::Spec& spec, const std::string& id, const Path& bundle,
+                         pid_t pid) {
+    run_tolerated_hooks(spec.hooks.poststart, "poststart",
+                        {spec.oci_version, id, "running", pid, bundle, spec.annotations});
+}
+
 void run_poststop_hooks(const oci::Spec& spec, const std::string& id, const Path& bundle) {
-    for (const oci::Hook& hook : spec.hooks.poststop) {
-        try {
-            run_hooks({hook}, "poststop",
-                      {spec.oci_version, id, "stopped", 0, bundle, spec.annotations});
-        } catch (const Error& error) {
-            log::warning("{}", error.message());
-        }
-    }
+    run_tolerated_hooks(spec.hooks.poststop, "poststop",
+                        {spec.oci_version, id, "stopped", 0, bundle, spec.annotations});
 }
 
 void resize_terminal(int master, WindowSize size) {

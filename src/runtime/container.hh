@@ -69,6 +69,7 @@ public:
     unsigned long long start_time() const;
     /// Master side of the terminal; empty without process.terminal or once taken.
     Fd take_terminal();
+    void give_terminal(Fd terminal);  ///< back again, for a later `take_terminal`
     /// Lets init execute the program, and runs the startContainer and poststart hooks. Blocks until
     /// the execve succeeded. Throws LaunchError when it failed: init is gone and reaped then.
     void start();
@@ -113,6 +114,9 @@ struct Executed {
 /// Same demands on the caller as `create`. Throws LaunchError; nothing is left then.
 Executed exec(const ExecOptions& options);
 
+/// Runs the poststart hooks, after `start_created`; failures are logged.
+void run_poststart_hooks(const oci::Spec& spec, const std::string& id, const Path& bundle,
+                         pid_t pid);
 /// Runs the poststop hooks; failures are logged. `pid` is 0 as the process is gone.
 void run_poststop_hooks(const oci::Spec& spec, const std::string& id, const Path& bundle);
 
