@@ -1,0 +1,101 @@
+#include "engine/engine.hh"
+
+#include "base/error.hh"
+#include "engine/implementation.hh"
+
+namespace hull::engine {
+
+Engine::Engine(Options options, image::Images& images, store::Store& store, db::Database& database)
+    : implementation_(
+          std::make_unique<Implementation>(std::move(options), images, store, database)) {}
+
+Engine::~Engine() = default;
+
+Created Engine::create_container(const std::string& name, const api::CreateRequest& request) {
+    return implementation_->create(name, request);
+}
+void Engine::start_container(const std::string& name, const std::string& detach_keys) {
+    implementation_->start(name, detach_keys);
+}
+void Engine::stop_container(const std::string& name, const std::optional<std::string>& signal,
+                            std::optional<int> timeout_s) {
+    implementation_->stop(name, signal, timeout_s);
+}
+void Engine::restart_container(const std::string& name, const std::optional<std::string>& signal,
+                               std::optional<int> timeout_s) {
+    implementation_->restart(name, signal, timeout_s);
+}
+void Engine::kill_container(const std::string& name, const std::string& signal) {
+    implementation_->kill(name, signal);
+}
+void Engine::pause_container(const std::string& name) { implementation_->pause(name, true); }
+void Engine::unpause_container(const std::string& name) { implementation_->pause(name, false); }
+void Engine::rename_container(const std::string& name, const std::string& new_name) {
+    implementation_->rename(name, new_name);
+}
+void Engine::remove_container(const std::string& name, const RemoveOptions& options) {
+    implementation_->remove(name, options);
+}
+PruneReport Engine::prune_containers(const Filters& filters) {
+    return implementation_->prune(filters);
+}
+Waiter Engine::wait_container(const std::string& name, const std::string& condition) {
+    return implementation_->wait(name, condition);
+}
+void Engine::attach_container(const std::string& name, const AttachOptions& options,
+                              const Upgrade& upgrade) {
+    implementation_->attach(name, options, upgrade);
+}
+void Engine::container_logs(const std::string& name, const task::LogQuery& query,
+                            const std::function<void(bool)>& begin,
+                            const std::function<bool(const task::LogLine&)>& sink,
+                            StopEvent& stop) {
+    implementation_->logs(name, query, begin, sink, stop);
+}
+void Engine::resize_container(const std::string& name, unsigned short rows,
+                              unsigned short columns) {
+    implementation_->resize(name, rows, columns);
+}
+std::vector<api::ContainerSummary> Engine::list_containers(const ListOptions& options) {
+    return implementation_->list(options);
+}
+api::ContainerInspect Engine::inspect_container(const std::string& name, bool size) {
+    return implementation_->inspect(name, size);
+}
+api::TopResponse Engine::top_container(const std::string& name, const std::string& ps_arguments) {
+    return implementation_->top(name, ps_arguments);
+}
+std::vector<Engine::ImageUse> Engine::list_image_users(const std::string& image_id) {
+    return implementation_->image_users(image_id);
+}
+std::string Engine::create_exec(const std::string& name, const api::ExecCreateRequest& request) {
+    return implementation_->create_exec(name, request);
+}
+void Engine::start_exec(const std::string& exec_id, const ExecStartOptions& options,
+                        const Upgrade& upgrade) {
+    implementation_->start_exec(exec_id, options, upgrade);
+}
+api::ExecInspect Engine::inspect_exec(const std::string& exec_id) {
+    return implementation_->inspect_exec(exec_id);
+}
+void Engine::resize_exec(const std::string& exec_id, unsigned short rows, unsigned short columns) {
+    implementation_->resize_exec(exec_id, rows, columns);
+}
+api::SystemInfo Engine::info() { return implementation_->info(); }
+api::SystemVersion Engine::version() { return implementation_->version(); }
+void Engine::stream_events(const EventQuery& query, const std::function<void()>& begin,
+                           const std::function<bool(const api::EventMessage&)>& sink,
+                           StopEvent& stop) {
+    implementation_->events.stream(query, begin, sink, stop);
+}
+void Engine::publish_event(std::string_view type, std::string_view action,
+                           const std::string& actor_id,
+                           const std::map<std::string, std::string>& attributes) {
+    api::EventMessage event;
+    event.type = type;
+    event.action = action;
+    event.actor = {actor_id, attributes};
+    implementation_->events.publish(std::move(event));
+}
+
+}  // namespace hull::engine

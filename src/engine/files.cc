@@ -1,0 +1,242 @@
+#include "engine/files.hh"
+
+#include "base/error.hh"
+#include "base/sys.hh"
+#include "engine/spec.hh"
+#include "engine/text.hh"
+
+#include <dirent.h>
+#include <sys/xattr.h>
+
+#include <array>
+#include <memory>
+#include <set>
+
+namespace hull::engine {
+
+namespace {
+
+struct DirectoryCloser {
+    void operator()(DIR* directory) const { ::closedir(directory); }
+};
+using Directory = std::unique_ptr<DIR, DirectoryCloser>;
+
+Directory open_directory(int fd) {
+    Directory directory(::fdopendir(fd));
+    if (!directory) {
+        int error = errno;
+        ::close(fd);
+        throw_errno(error, "fdopendir");
+    }
+    return directory;
+}
+
+void copy_attributes(int source, int target) {
+    std::array<char, 65536> names;
+    ssize_t length = ::flistxattr(source, names.data(), names.size());
+    for (const char* name = names.data(); length > 0 && name < names.data() + length;
+         name += std::char_traits<char>::length(name) + 1) {
+        if (std::string_view(name).starts_with("trusted.overlay.")) continue;
+        std::array<char, 65536> value;
+        ssize_t size = ::fgetxattr(source, name, value.data(), value.size());
+        if (size >= 0) ::fsetxattr(target, name, value.data(), static_cast<std::size_t>(size), 0);
+    }
+}
+
+/// Owner before mode: chown clears the set-id bits; attributes last: chown clears capabilities.
+void copy_metadata(int source, int target) {
+    struct stat info = sys::fstat(source);
+    if (::fchown(target, info.st_uid, info.st_gid) != 0) throw_errno(errno, "fchown");
+    if (::fchmod(target, info.st_mode & 07777) != 0) throw_errno(errno, "fchmod");
+    copy_attributes(source, target);
+    const struct timespec times[] = {info.st_atim, info.st_mtim};
+    ::futimens(target, times);
+}
+
+void copy_file(int source_directory, int target_directory, const std::string& name) {
+    Fd source = sys::openat(source_directory, name, O_RDONLY | O_NOFOLLOW);
+    Fd target = sys::openat(target_directory, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
+    std::array<std::byte, 65536> buffer;
+    while (std::size_t count = sys::read(source.get(), buffer))
+        sys::write_all(target.get(),
+                       std::string_view(reinterpret_cast<const char*>(buffer.data()), count));
+    copy_metadata(source.get(), target.get());
+}
+
+void copy_special(int source_directory, int target_directory, const char* name,
+                  const struct stat& info) {
+    if (S_ISLNK(info.st_mode)) {
+        std::array<char, 4096> link;
+        ssize_t size = ::readlinkat(source_directory, name, link.data(), link.size() - 1);
+        if (size < 0) throw_errno(errno, "readlinkat {}", name);
+        link[static_cast<std::size_t>(size)] = '\0';
+        if (::symlinkat(link.data(), target_directory, name) != 0)
+            throw_errno(errno, "symlinkat {}", name);
+    } else if (::mknodat(target_directory, name, info.st_mode, info.st_rdev) != 0) {
+        throw_errno(errno, "mknodat {}", name);
+    } else if (::fchmodat(target_directory, name, info.st_mode & 07777, 0) != 0) {
+        throw_errno(errno, "fchmodat {}", name);
+    }
+    if (::fchownat(target_directory, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
+        throw_errno(errno, "fchownat {}", name);
+}
+
+void make_directory_at(int directory, const char* name) {
+    if (::mkdirat(directory, name, 0700) != 0) throw_errno(errno, "mkdirat {}", name);
+}
+
+void add_tree_bytes(int fd, std::set<std::pair<dev_t, ino_t>>& seen, std::uint64_t& bytes) {
+    Directory directory = open_directory(fd);
+    while (const dirent* entry = ::readdir(directory.get())) {
+        const std::string_view name = entry->d_name;
+        if (name == "." || name == "..") continue;
+        struct stat info {};
+        if (::fstatat(::dirfd(directory.get()), entry->d_name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+            continue;
+        if (S_ISDIR(info.st_mode)) {
+            int child = ::openat(::dirfd(directory.get()), entry->d_name,
+                                 O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+            if (child >= 0) add_tree_bytes(child, seen, bytes);
+        } else if (S_ISREG(info.st_mode) &&
+                   (info.st_nlink == 1 || seen.emplace(info.st_dev, info.st_ino).second)) {
+            bytes += static_cast<std::uint64_t>(info.st_size);
+        }
+    }
+}
+
+}  // namespace
+
+ContainerPaths::ContainerPaths(const Options& options, const std::string& id)
+    : directory(join(join(options.data_root, "containers"), id)),
+      upper(join(directory, "upper")),
+      work(join(directory, "work")),
+      rootfs(join(directory, "rootfs")),
+      logs(join(directory, "logs")),
+      config(join(directory, "config.json")),
+      launch(join(directory, "launch.json")),
+      exit_record(join(directory, "exit.json")),
+      hostname(join(directory, "hostname")),
+      hosts(join(directory, "hosts")),
+      resolv_conf(join(directory, "resolv.conf")),
+      runtime_directory(join(join(options.exec_root, "containers"), id)) {}
+
+void make_container_directory(const ContainerPaths& paths) {
+    sys::mkdir(paths.directory, 0710);
+    sys::mkdir(paths.upper, 0755);
+    sys::mkdir(paths.work, 0700);
+    sys::mkdir(paths.rootfs, 0755);
+}
+
+std::string make_hosts(const Definition& definition) {
+    std::string text;
+    if (definition.host.network_mode == "host")
+        text = find_file("/etc/hosts").value_or("127.0.0.1\tlocalhost\n");
+    else
+        text =
+            "127.0.0.1\tlocalhost\n"
+            "::1\tlocalhost ip6-localhost ip6-loopback\n"
+            "fe00::0\tip6-localnet\n"
+            "ff00::0\tip6-mcastprefix\n"
+            "ff02::1\tip6-allnodes\n"
+            "ff02::2\tip6-allrouters\n";
+    for (const std::string& extra : definition.host.extra_hosts) {
+        std::size_t colon = extra.find(':');
+        text += extra.substr(colon + 1) + "\t" + extra.substr(0, colon) + "\n";
+    }
+    return text;
+}
+
+std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& host,
+                             const Options& options) {
+    auto pick = [](const api::Strings& own, const std::vector<std::string>& daemons) {
+        return own.empty() ? daemons : std::vector<std::string>(own);
+    };
+    const auto servers = pick(host.dns, options.dns);
+    const auto search = pick(host.dns_search, options.dns_search);
+    const auto settings = pick(host.dns_options, options.dns_options);
+    auto is_replaced = [&](std::string_view line) {
+        return (!servers.empty() && line.starts_with("nameserver")) ||
+               (!search.empty() && (line.starts_with("search") || line.starts_with("domain"))) ||
+               (!settings.empty() && line.starts_with("options"));
+    };
+    std::string text;
+    for (const std::string& line : split(host_text, '\n'))
+        if (!line.empty() && !is_replaced(line)) text += line + "\n";
+    for (const std::string& server : servers) text += "nameserver " + server + "\n";
+    auto add_list = [&](std::string_view keyword, const std::vector<std::string>& words) {
+        if (words.empty()) return;
+        text += keyword;
+        for (const std::string& word : words) text += " " + word;
+        text += "\n";
+    };
+    if (!(search.size() == 1 && search.front() == ".")) add_list("search", search);
+    add_list("options", settings);
+    return text;
+}
+
+void write_network_files(const ContainerPaths& paths, const Definition& definition,
+                         const Options& options) {
+    write_file(paths.hostname, definition.config.hostname + "\n");
+    write_file(paths.hosts, make_hosts(definition));
+    write_file(paths.resolv_conf, make_resolv_conf(find_file("/etc/resolv.conf").value_or(""),
+                                                   definition.host, options));
+}
+
+shim::LogConfig make_log_config(const Definition& definition, const Path& directory) {
+    const api::LogConfig& wanted = definition.host.log_config;
+    shim::LogConfig log;
+    log.driver = wanted.type;
+    log.directory = directory;
+    if (auto size = wanted.config.find("max-size");
+        size != wanted.config.end() && size->second != "-1")
+        log.max_size_bytes = static_cast<std::uint64_t>(find_size(size->second).value_or(0));
+    if (auto files = wanted.config.find("max-file"); files != wanted.config.end())
+        log.max_files = static_cast<unsigned>(find_integer(files->second).value_or(0));
+    return log;
+}
+
+void copy_tree(int source, int target) {
+    Directory directory =
+        open_directory(sys::openat(source, ".", O_RDONLY | O_DIRECTORY).release());
+    while (const dirent* entry = ::readdir(directory.get())) {
+        const char* name = entry->d_name;
+        if (std::string_view(name) == "." || std::string_view(name) == "..") continue;
+        struct stat info {};
+        if (::fstatat(source, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
+            throw_errno(errno, "fstatat {}", name);
+        if (S_ISDIR(info.st_mode)) {
+            make_directory_at(target, name);
+            Fd from = sys::openat(source, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+            Fd to = sys::openat(target, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
+            copy_tree(from.get(), to.get());
+        } else if (S_ISREG(info.st_mode)) {
+            copy_file(source, target, name);
+        } else if (!S_ISSOCK(info.st_mode)) {
+            copy_special(source, target, name, info);
+        }
+    }
+    copy_metadata(source, target);
+}
+
+void make_volume(const Path& data_root, const std::string& name, int copy_from) {
+    const Path directory = join(join(data_root, "volumes"), name);
+    sys::mkdir_all(directory, 0701);
+    sys::mkdir(join(directory, "_data"), 0755);
+    if (copy_from < 0) return;
+    Fd target = sys::open(join(directory, "_data"), O_RDONLY | O_DIRECTORY);
+    copy_tree(copy_from, target.get());
+}
+
+void remove_volume(const Path& data_root, const std::string& name) {
+    sys::remove_tree(join(join(data_root, "volumes"), name));
+}
+
+std::uint64_t tree_bytes(const Path& directory) {
+    std::uint64_t bytes = 0;
+    std::set<std::pair<dev_t, ino_t>> seen;
+    int fd = ::open(directory.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
+    if (fd >= 0) add_tree_bytes(fd, seen, bytes);
+    return bytes;
+}
+
+}  // namespace hull::engine

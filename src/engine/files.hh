@@ -1,0 +1,46 @@
+#pragma once
+#include "engine/engine.hh"
+#include "engine/record.hh"
+#include "linux/overlay.hh"
+#include "oci/runtime_spec.hh"
+#include "shim/launch_config.hh"
+
+#include <string>
+
+namespace hull::engine {
+
+/// Where one container's files are.
+struct ContainerPaths {
+    ContainerPaths(const Options& options, const std::string& id);
+    Path directory;  ///< data-root/containers/<id>, the bundle
+    Path upper, work, rootfs, logs;
+    Path config, launch, exit_record;
+    Path hostname, hosts, resolv_conf;
+    Path runtime_directory;  ///< exec-root/containers/<id>
+};
+
+/// Makes the directories of a new container.
+void make_container_directory(const ContainerPaths& paths);
+/// hostname, hosts and resolv.conf, for every start: the host's may have changed.
+void write_network_files(const ContainerPaths& paths, const Definition& definition,
+                         const Options& options);
+/// resolv.conf of a container: the host's, with Docker's options over it.
+std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& host,
+                             const Options& options);
+std::string make_hosts(const Definition& definition);
+
+shim::LogConfig make_log_config(const Definition& definition, const Path& directory);
+
+/// Makes the directory of a new anonymous volume; with `copy_from` (a directory descriptor) it gets
+/// that directory's content, owner and mode.
+void make_volume(const Path& data_root, const std::string& name, int copy_from);
+void remove_volume(const Path& data_root, const std::string& name);
+
+/// Copies everything below `source` into the existing directory `target`: files, directories,
+/// symlinks, fifos and devices with owner, mode, times and extended attributes.
+void copy_tree(int source, int target);
+
+/// Bytes in the regular files of a tree (blocks of hard links counted once), as `ps -s` shows.
+std::uint64_t tree_bytes(const Path& directory);
+
+}  // namespace hull::engine

@@ -1,0 +1,165 @@
+#pragma once
+#include "base/locked.hh"
+#include "db/database.hh"
+#include "engine/cleaner.hh"
+#include "engine/container.hh"
+#include "engine/engine.hh"
+#include "engine/events.hh"
+#include "engine/files.hh"
+#include "engine/host.hh"
+#include "engine/restarter.hh"
+#include "engine/seccomp_cache.hh"
+#include "engine/spec.hh"
+#include "engine/table.hh"
+#include "image/images.hh"
+#include "store/store.hh"
+#include "task/task.hh"
+
+#include <deque>
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hull::engine {
+
+/// One exec: a further process in a container.
+struct Exec {
+    std::string id, container_id;
+    api::ExecCreateRequest request;
+    std::mutex mutex;  ///< guards what follows
+    bool started = false, running = false;
+    std::optional<int> exit_code;
+    pid_t pid = 0;
+    std::int64_t finished_ns = 0;
+};
+using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on it own it
+
+/// Behind Engine. Its functions are spread over create.cc, lifecycle.cc, streams.cc, exec.cc,
+/// views.cc and recovery.cc.
+class Engine::Implementation : public task::Listener {
+public:
+    Implementation(Options options, image::Images& images, store::Store& store,
+                   db::Database& database);
+    ~Implementation() override;
+
+    // create.cc
+    Created create(const std::string& name, api::CreateRequest request);
+
+    // lifecycle.cc
+    void start(const std::string& name, const std::string& detach_keys);
+    void stop(const std::string& name, const std::optional<std::string>& signal,
+              std::optional<int> timeout_s);
+    void restart(const std::string& name, const std::optional<std::string>& signal,
+                 std::optional<int> timeout_s);
+    void kill(const std::string& name, const std::string& signal);
+    void pause(const std::string& name, bool pause);
+    void rename(const std::string& name, std::string new_name);
+    void remove(const std::string& name, const RemoveOptions& options);
+    PruneReport prune(const Filters& filters);
+    void on_exit(const std::string& id, const task::ExitRecord& record) override;
+    void on_exec_exit(const std::string& id, const std::string& exec_id, int code) override;
+    void on_oom(const std::string& id) override;
+
+    // streams.cc
+    Waiter wait(const std::string& name, const std::string& condition);
+    void attach(const std::string& name, const AttachOptions& options, const Upgrade& upgrade);
+    void logs(const std::string& name, const task::LogQuery& query,
+              const std::function<void(bool)>& begin,
+              const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
+    void resize(const std::string& name, unsigned short rows, unsigned short columns);
+
+    // exec.cc
+    std::string create_exec(const std::string& name, const api::ExecCreateRequest& request);
+    void start_exec(const std::string& exec_id, const ExecStartOptions& options,
+                    const Upgrade& upgrade);
+    api::ExecInspect inspect_exec(const std::string& exec_id);
+    void resize_exec(const std::string& exec_id, unsigned short rows, unsigned short columns);
+
+    // views.cc
+    std::vector<api::ContainerSummary> list(const ListOptions& options);
+    api::ContainerInspect inspect(const std::string& name, bool size);
+    api::TopResponse top(const std::string& name, const std::string& ps_arguments);
+    std::vector<ImageUse> image_users(const std::string& image_id);
+    api::SystemInfo info();
+    api::SystemVersion version();
+
+    EventBus events;
+
+private:
+    // create.cc
+    Definition make_definition(const std::string& id, api::CreateRequest& request,
+                               const image::Image& image);
+    void make_volumes(const Definition& definition);
+    void check_donors(const api::HostConfig& host);
+
+    // lifecycle.cc
+    void start_locked(Container& container);
+    void prepare_bundle(const Record& record);
+    void fail_start(Container& container, const std::string& error, int exit_code);
+    void handle_exit(Container& container, const task::ExitRecord& record);
+    bool should_restart(const Record& record, const task::ExitRecord& exit) const;
+    void run_scheduled_restart(const std::string& id, std::uint64_t ticket);
+    void signal_running(Container& container, int signal_number);
+    bool wait_until_stopped(Container& container, std::int64_t timeout_ns);
+    void kill_and_wait(Container& container);
+    void stop_locked_out(Container& container, int signal_number, int timeout_s);
+    void finish_removal(Container& container, bool volumes);
+    void answer_waiters(Container& container, bool removed, const WaitResult& result);
+    void set_frozen(const Definition& definition, bool frozen);
+
+    // records: state changes are written before they are seen
+    void insert_row(const Record& record);
+    /// With container.mutex held.
+    void update_state(Container& container, const std::function<void(RunState&)>& change);
+    void publish(const Record& record, std::string_view action,
+                 std::map<std::string, std::string> extra = {});
+
+    // recovery.cc
+    void load_records();
+    void adopt_all();
+    void adopt(Container& container);
+    void remove_strays();
+
+    // streams.cc
+    void write_past_logs(const Record& record, const AttachOptions& options, int socket);
+
+    // exec.cc
+    ExecPointer get_exec(const std::string& exec_id);
+    void forget_old_execs();
+    void end_execs(Container& container);
+    void publish_exec(const Exec& exec, std::string action,
+                      std::map<std::string, std::string> extra);
+
+    SpecInputs spec_inputs(const Definition& definition, const SeccompChoice& seccomp);
+    SeccompChoice seccomp_of(const Definition& definition);
+    pid_t running_pid(const std::string& name);
+    ContainerPaths paths(const std::string& id) const { return ContainerPaths(options_, id); }
+
+    const Options options_;
+    image::Images& images_;
+    store::Store& store_;
+    db::Database& database_;
+    const Host host_;
+    bool default_apparmor_ = false;
+    std::string daemon_id_;
+    Table table_;
+    SeccompCache seccomp_;
+
+    /// How containers ended that are gone already: `wait` is answered for a while (R19).
+    struct Ended {
+        std::string id, name;
+        WaitResult result;
+        std::int64_t at_ns = 0;
+    };
+    Locked<std::deque<Ended>> ended_;
+    Locked<std::map<std::string, ExecPointer>> execs_;
+
+    Cleaner cleaner_;
+    Restarter restarter_;
+    task::Tasks tasks_;  ///< last: its thread calls us, so it goes first
+};
+
+}  // namespace hull::engine

@@ -1,0 +1,227 @@
+#include "base/error.hh"
+#include "base/log.hh"
+#include "base/sys.hh"
+#include "base/time.hh"
+#include "engine/implementation.hh"
+#include "engine/text.hh"
+#include "shim/protocol.hh"
+
+#include <algorithm>
+#include <set>
+
+namespace hull::engine {
+
+namespace {
+
+constexpr db::Migration migrations[] = {
+    {1,
+     "CREATE TABLE containers (id TEXT PRIMARY KEY, name TEXT NOT NULL UNIQUE, "
+     "definition TEXT NOT NULL, state TEXT NOT NULL) WITHOUT ROWID;"
+     "CREATE TABLE daemon (name TEXT PRIMARY KEY, value TEXT NOT NULL) WITHOUT ROWID;",
+     "DROP TABLE containers; DROP TABLE daemon;"},
+};
+
+bool is_container_id(std::string_view name) {
+    return name.size() == 64 &&
+           name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
+}
+
+std::vector<std::string> find_names(const Path& directory) {
+    if (!sys::find_stat(directory)) return {};
+    return sys::list_directory(directory);
+}
+
+bool has_profile(std::string_view name) {
+    const std::string profiles = find_file("/sys/kernel/security/apparmor/profiles").value_or("");
+    for (const std::string& line : split(profiles, '\n'))
+        if (line.starts_with(name) && line.substr(name.size()).starts_with(" (")) return true;
+    return false;
+}
+
+std::string daemon_id(db::Database& database) {
+    if (auto row = database.query_one<std::string>("SELECT value FROM daemon WHERE name = 'id'"))
+        return std::get<0>(*row);
+    const std::string id = random_hex(16);
+    database.execute("INSERT INTO daemon (name, value) VALUES ('id', ?)", id);
+    return id;
+}
+
+}  // namespace
+
+Engine::Implementation::Implementation(Options options, image::Images& images, store::Store& store,
+                                       db::Database& database)
+    : options_(std::move(options)),
+      images_(images),
+      store_(store),
+      database_(database),
+      host_(detect_host()),
+      default_apparmor_(host_.has_apparmor && has_profile("docker-default")),
+      seccomp_(join(options_.data_root, "seccomp"), host_),
+      restarter_([this](const std::string& id, std::uint64_t ticket) {
+          run_scheduled_restart(id, ticket);
+      }),
+      tasks_(join(options_.programs, "hull-shim"), options_.exec_root, *this) {
+    sys::mkdir_all(join(options_.data_root, "containers"), 0710);
+    sys::mkdir_all(join(options_.exec_root, "containers"), 0711);
+    database_.migrate("engine", migrations);
+    daemon_id_ = daemon_id(database_);
+    load_records();
+    images_.set_container_uses([this] {
+        std::vector<image::ContainerUse> uses;
+        for (const ContainerPointer& container : table_.list()) {
+            RecordPointer record = container->snapshot();
+            uses.push_back({record->id(), record->definition->image_id,
+                            record->definition->config.image, record->state.is_running(),
+                            record->definition->diff_ids});
+        }
+        return uses;
+    });
+    images_.set_event_sink([this](std::string_view action, const std::string& id,
+                                  const std::map<std::string, std::string>& attributes) {
+        api::EventMessage event;
+        event.type = "image";
+        event.action = action;
+        event.actor = {id, attributes};
+        events.publish(std::move(event));
+    });
+    adopt_all();
+    remove_strays();
+}
+
+Engine::Implementation::~Implementation() {
+    images_.set_container_uses({});
+    images_.set_event_sink({});
+}
+
+// ---------------------------------------------------------------- records
+
+void Engine::Implementation::insert_row(const Record& record) {
+    database_.execute("INSERT INTO containers (id, name, definition, state) VALUES (?, ?, ?, ?)",
+                      record.id(), record.name, json::dump(to_json(*record.definition)),
+                      json::dump(to_json(record.state)));
+}
+
+void Engine::Implementation::update_state(Container& container,
+                                          const std::function<void(RunState&)>& change) {
+    auto next = std::make_shared<Record>(*container.record);
+    change(next->state);
+    if (!container.removed)
+        database_.execute("UPDATE containers SET state = ? WHERE id = ?",
+                          json::dump(to_json(next->state)), container.id);
+    container.record = std::move(next);
+    container.changed.notify_all();
+}
+
+void Engine::Implementation::publish(const Record& record, std::string_view action,
+                                     std::map<std::string, std::string> extra) {
+    api::EventMessage event;
+    event.type = "container";
+    event.action = action;
+    event.actor.id = record.id();
+    event.actor.attributes = std::move(extra);
+    event.actor.attributes.emplace("image", record.definition->config.image);
+    event.actor.attributes.emplace("name", record.name);
+    for (const auto& [name, value] : record.definition->config.labels)
+        event.actor.attributes.emplace(name, value);
+    events.publish(std::move(event));
+}
+
+// ---------------------------------------------------------------- start-up
+
+void Engine::Implementation::load_records() {
+    for (auto& [id, name, definition, state] :
+         database_.query<std::string, std::string, std::string, std::string>(
+             "SELECT id, name, definition, state FROM containers")) {
+        try {
+            auto record = std::make_shared<Record>();
+            record->definition =
+                std::make_shared<const Definition>(parse_definition(json::parse(definition)));
+            record->name = name;
+            record->state = parse_run_state(json::parse(state));
+            table_.reserve_name(name, id);
+            table_.insert(std::make_shared<Container>(std::move(record)));
+        } catch (const Error& error) {
+            log::error("container {} ({}) cannot be loaded and is left alone: {}", name, id,
+                       error.message());
+        }
+    }
+}
+
+/// How a container that was running when the host went down has ended.
+static task::ExitRecord find_exit_before_reboot(const Path& exit_record) {
+    if (auto text = find_file(exit_record)) {
+        try {
+            return shim::parse_exit_record(*text);
+        } catch (const Error&) {  // torn by the crash
+        }
+    }
+    task::ExitRecord record;
+    record.code = 255;
+    record.exited_at_ns = now_ns();
+    record.reason = "the host went down while the container was running";
+    return record;
+}
+
+void Engine::Implementation::adopt(Container& container) {
+    RecordPointer record = container.snapshot();
+    const ContainerPaths where = paths(container.id);
+    std::optional<task::ExitRecord> ended;
+    if (record->state.boot_id != host_.boot_id) {
+        ended = find_exit_before_reboot(where.exit_record);
+    } else {
+        {
+            // An exit that is told at once waits for us to be done.
+            std::lock_guard lock(container.mutex);
+            container.starting = true;
+        }
+        ended =
+            tasks_.adopt(container.id, where.launch, record->state.pid, record->state.start_time);
+        std::lock_guard lock(container.mutex);
+        container.starting = false;
+        if (!ended) ended = std::exchange(container.early_exit, std::nullopt);
+    }
+    if (ended) handle_exit(container, *ended);
+}
+
+void Engine::Implementation::adopt_all() {
+    for (const ContainerPointer& container : table_.list()) {
+        RecordPointer record = container->snapshot();
+        try {
+            const api::HostConfig& host = record->definition->host;
+            if (record->state.is_running()) {
+                adopt(*container);
+            } else if (host.auto_remove && record->state.phase != Phase::created) {
+                std::lock_guard operation(container->operation);
+                container->removing = true;
+                finish_removal(*container, true);
+            } else if (record->state.phase == Phase::restarting ||
+                       (host.restart_policy.name == "always" &&
+                        record->state.phase == Phase::exited)) {
+                restarter_.schedule(container->id, container->restart_ticket, 0);
+            }
+        } catch (const std::exception& error) {
+            log::error("adopting container {}: {}", container->id, error.what());
+        }
+    }
+}
+
+/// Files and cgroups that no record knows: of a daemon that was killed between two steps.
+void Engine::Implementation::remove_strays() {
+    std::set<std::string> known;
+    for (const ContainerPointer& container : table_.list()) known.insert(container->id);
+    for (auto& [id] : database_.query<std::string>("SELECT id FROM containers")) known.insert(id);
+    std::set<std::string> strays;
+    auto collect = [&](const Path& directory) {
+        for (const std::string& name : find_names(directory))
+            if (is_container_id(name) && !known.contains(name)) strays.insert(name);
+    };
+    collect(join(options_.data_root, "containers"));
+    collect(join(options_.exec_root, "containers"));
+    for (const std::string& id : strays) {
+        const ContainerPaths where = paths(id);
+        cleaner_.add(
+            {id, {where.directory, where.runtime_directory}, join(options_.cgroup_parent, id)});
+    }
+}
+
+}  // namespace hull::engine

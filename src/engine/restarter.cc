@@ -1,0 +1,48 @@
+#include "engine/restarter.hh"
+
+#include "base/time.hh"
+
+#include <chrono>
+
+namespace hull::engine {
+
+Restarter::Restarter(Restart restart) : restart_(std::move(restart)), thread_([this] { run(); }) {}
+
+Restarter::~Restarter() {
+    {
+        std::lock_guard lock(mutex_);
+        stopping_ = true;
+    }
+    changed_.notify_all();
+    thread_.join();
+}
+
+void Restarter::schedule(const std::string& id, std::uint64_t ticket, std::int64_t delay_ns) {
+    {
+        std::lock_guard lock(mutex_);
+        jobs_.emplace(monotonic_ns() + delay_ns, Job{id, ticket});
+    }
+    changed_.notify_all();
+}
+
+void Restarter::run() {
+    std::unique_lock lock(mutex_);
+    while (!stopping_) {
+        if (jobs_.empty()) {
+            changed_.wait(lock);
+            continue;
+        }
+        const std::int64_t left_ns = jobs_.begin()->first - monotonic_ns();
+        if (left_ns > 0) {
+            changed_.wait_for(lock, std::chrono::nanoseconds(left_ns));
+            continue;
+        }
+        Job job = std::move(jobs_.begin()->second);
+        jobs_.erase(jobs_.begin());
+        lock.unlock();
+        restart_(job.id, job.ticket);
+        lock.lock();
+    }
+}
+
+}  // namespace hull::engine

@@ -1,0 +1,34 @@
+#pragma once
+#include <condition_variable>
+#include <cstdint>
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <thread>
+
+namespace hull::engine {
+
+/// Calls `restart(id, ticket)` when its time has come, in one thread of its own.
+class Restarter {
+public:
+    using Restart = std::function<void(const std::string& id, std::uint64_t ticket)>;
+    explicit Restarter(Restart restart);
+    ~Restarter();  ///< drops what is still scheduled
+    void schedule(const std::string& id, std::uint64_t ticket, std::int64_t delay_ns);
+
+private:
+    void run();
+    struct Job {
+        std::string id;
+        std::uint64_t ticket;
+    };
+    Restart restart_;
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::multimap<std::int64_t, Job> jobs_;  ///< by monotonic time
+    bool stopping_ = false;
+    std::thread thread_;
+};
+
+}  // namespace hull::engine
