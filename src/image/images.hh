@@ -47,8 +47,9 @@ struct ContainerUse {
 /// Asked at the moment a decision is made. Must not call back into Images.
 using ContainerUses = std::function<std::vector<ContainerUse>()>;
 
-/// `action` is pull, load, import, tag, untag or delete; `id` the image's id; attributes hold the
-/// `name` Docker would show and the image's labels.
+/// `action` is load, import, save, tag, untag, delete or prune; `id` the image's id; attributes
+/// hold the `name` Docker would show and the image's labels. A prune has no id, only `reclaimed`
+/// bytes.
 using EventSink = std::function<void(std::string_view action, const std::string& id,
                                      const std::map<std::string, std::string>& attributes)>;
 

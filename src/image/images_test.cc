@@ -118,8 +118,11 @@ protected:
         images_->set_container_uses([this] { return uses_; });
         images_->set_event_sink([this](std::string_view action, const std::string& id,
                                        const std::map<std::string, std::string>& attributes) {
-            events_.push_back(std::string(action) + " " + id.substr(7, 12) + " " +
-                              attributes.at("name"));
+            if (action == "prune")
+                events_.push_back("prune " + attributes.at("reclaimed"));
+            else
+                events_.push_back(std::string(action) + " " + id.substr(7, 12) + " " +
+                                  attributes.at("name"));
         });
     }
 
@@ -404,6 +407,7 @@ TEST_F(ImagesTest, PruneTakesDanglingOnesOrAllThatNobodyUses) {
     ASSERT_EQ(report.removed.size(), 2U);
     EXPECT_EQ(report.removed[0].deleted, dangling.id);
     EXPECT_GT(report.freed_bytes, 0U);
+    EXPECT_EQ(events_.back(), "prune " + std::to_string(report.freed_bytes));
 
     PruneOptions old;
     old.dangling_only = false;

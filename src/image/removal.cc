@@ -280,6 +280,7 @@ PruneReport Images::prune(const PruneOptions& options) {
         report.freed_bytes = collect_after_removal();
     }
     emit(events);
+    if (event_sink_) event_sink_("prune", "", {{"reclaimed", std::to_string(report.freed_bytes)}});
     return report;
 }
 
