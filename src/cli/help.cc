@@ -1,0 +1,106 @@
+#include "cli/help.hh"
+
+#include <fmt/core.h>
+
+#include <algorithm>
+#include <string>
+#include <vector>
+
+namespace hull::cli {
+namespace {
+
+constexpr Group groups[] = {
+    {"container", "Manage containers"},
+    {"image", "Manage images"},
+    {"system", "Manage the daemon"},
+};
+
+constexpr Flag globals[] = {
+    {"config", 0, FlagType::text, "Directory of the client's configuration files"},
+    {"debug", 'D', FlagType::boolean, "Print debugging messages"},
+    {"host", 'H', FlagType::list, "Socket of the daemon to talk to"},
+    {"log-level", 'l', FlagType::text,
+     "Least severe messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")", "info"},
+    {"version", 'v', FlagType::boolean, "Print the client's version and exit"},
+};
+
+/// Commands most people need first; the others follow in the list of all.
+constexpr std::string_view common[] = {"run", "exec", "ps", "images", "version", "info"};
+
+struct Entry {
+    std::string_view name, summary;
+};
+
+std::string format_entries(const std::vector<Entry>& entries) {
+    std::string result;
+    for (const Entry& entry : entries)
+        result += fmt::format("  {:<11} {}\n", entry.name, entry.summary);
+    return result;
+}
+
+bool is_group_member(std::string_view name, std::string_view group) {
+    return name.size() > group.size() && name.starts_with(group) && name[group.size()] == ' ';
+}
+
+}  // namespace
+
+std::span<const Group> all_groups() { return groups; }
+std::span<const Flag> global_flags() { return globals; }
+
+std::string usage_line(const Command& command, std::string_view path) {
+    return command.usage.empty() ? fmt::format("Usage:  {}", path)
+                                 : fmt::format("Usage:  {} {}", path, command.usage);
+}
+
+std::string command_help(const Command& command, std::string_view program, std::string_view path,
+                         int width) {
+    std::string text = fmt::format("{}\n\n{}\n", usage_line(command, path), command.summary);
+    if (!command.aliases[0].empty()) {
+        text += fmt::format("\nAliases:\n  {} {}", program, command.name);
+        for (std::string_view alias : command.aliases)
+            if (!alias.empty()) text += fmt::format(", {} {}", program, alias);
+        text += "\n";
+    }
+    if (!command.flags.empty()) text += "\nOptions:\n" + format_flags(command.flags, width);
+    return text;
+}
+
+std::string group_help(const Group& group, std::string_view program) {
+    std::vector<Entry> entries;
+    for (const Command* command : all_commands())
+        if (is_group_member(command->name, group.name))
+            entries.push_back({command->name.substr(group.name.size() + 1), command->summary});
+    return fmt::format(
+        "Usage:  {0} {1} COMMAND\n\n{2}\n\nCommands:\n{3}\nRun '{0} {1} COMMAND --help' for more "
+        "information on a command.\n",
+        program, group.name, group.summary, format_entries(entries));
+}
+
+std::string program_help(std::string_view program, int width) {
+    std::vector<Entry> first, others, managed;
+    for (const Command* command : all_commands()) {
+        std::string_view name = command->name;
+        for (std::string_view alias : command->aliases)
+            if (!alias.empty() && alias.find(' ') == std::string_view::npos) name = alias;
+        if (name.find(' ') != std::string_view::npos) continue;
+        const bool is_common =
+            std::find(std::begin(common), std::end(common), name) != std::end(common);
+        (is_common ? first : others).push_back({name, command->summary});
+    }
+    const auto rank = [](const Entry& entry) {
+        return std::find(std::begin(common), std::end(common), entry.name) - std::begin(common);
+    };
+    std::sort(first.begin(), first.end(),
+              [&](const Entry& a, const Entry& b) { return rank(a) < rank(b); });
+    std::sort(others.begin(), others.end(),
+              [](const Entry& a, const Entry& b) { return a.name < b.name; });
+    for (const Group& group : groups) managed.push_back({group.name, group.summary});
+    return fmt::format(
+        "Usage:  {0} [OPTIONS] COMMAND\n\nA fast engine for containers\n\nCommon Commands:\n{1}\n"
+        "Management Commands:\n{2}\nCommands:\n{3}\nGlobal Options:\n{4}\nRun '{0} COMMAND --help' "
+        "for more information on a command.\n",
+        program, format_entries(first), format_entries(managed), format_entries(others),
+        format_flags(globals, width));
+}
+
+}  // namespace hull::cli

@@ -1,0 +1,141 @@
+#include "cli/session.hh"
+
+#include "base/file.hh"
+#include "base/process.hh"
+#include "base/sys.hh"
+#include "base/time.hh"
+
+#include <limits.h>
+#include <poll.h>
+#include <sys/socket.h>
+#include <sys/un.h>
+
+#include <cerrno>
+#include <cstring>
+
+namespace hull::cli {
+namespace {
+
+constexpr std::string_view unix_scheme = "unix://";
+
+/// 0 when a server is bound to `path`, else the errno of connect(2). Asks with the wrong socket
+/// type: the kernel tells a live socket (EPROTOTYPE) from a dead one without waking the server.
+int probe_socket(const std::string& path) {
+    sockaddr_un address = {};
+    address.sun_family = AF_UNIX;
+    if (path.size() >= sizeof address.sun_path) return 0;  // the client knows a way around
+    std::memcpy(address.sun_path, path.data(), path.size());
+    const Fd socket(::socket(AF_UNIX, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+    if (::connect(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address) == 0)
+        return 0;
+    return errno == EPROTOTYPE ? 0 : errno;
+}
+
+bool accepts_connections(const std::string& path) {
+    try {
+        sys::connect_unix(path, SOCK_STREAM);
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
+
+Path daemon_program() {
+    char self[PATH_MAX];
+    const ssize_t length = ::readlink("/proc/self/exe", self, sizeof self);
+    std::string_view path(self, length > 0 ? static_cast<std::size_t>(length) : 0);
+    const Path beside = join(path.substr(0, path.rfind('/')), "hulld");
+    if (::access(beside.c_str(), X_OK) == 0) return beside;
+    const char* search = ::getenv("PATH");
+    std::string_view rest = search ? search : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
+    while (!rest.empty()) {
+        const std::size_t colon = rest.find(':');
+        const Path candidate = join(rest.substr(0, colon), "hulld");
+        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
+        rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
+    }
+    throw Error(ErrorKind::unavailable, "hulld is neither beside {} nor in PATH", path);
+}
+
+}  // namespace
+
+client::Client& Session::daemon() {
+    if (daemon_) return *daemon_;
+    if (host.starts_with(unix_scheme)) {
+        const std::string socket = host.substr(unix_scheme.size());
+        const int problem = probe_socket(socket);
+        if (problem == EACCES || problem == EPERM)
+            throw Error(ErrorKind::unavailable,
+                        "permission denied while trying to connect to the Docker daemon socket at "
+                        "{}",
+                        host);
+        if (problem != 0 && host_is_default && ::geteuid() == 0)
+            with_context([&] { start_daemon(socket); }, "starting the daemon");
+        else if (problem != 0)
+            throw Error(ErrorKind::unavailable,
+                        "Cannot connect to the Docker daemon at {}. Is the docker daemon running?",
+                        host);
+    }
+    daemon_ = std::make_unique<client::Client>(host, api_version);
+    return *daemon_;
+}
+
+client::Client Session::make_client() const { return client::Client(host, api_version); }
+
+void Session::print(std::string_view text) const { sys::write_all(STDOUT_FILENO, text); }
+
+void Session::print_line(std::string_view text) const { print(std::string(text) + "\n"); }
+
+void Session::complain(std::string_view text) const {
+    sys::write_all(STDERR_FILENO, std::string(text) + "\n");
+}
+
+const json::Value& Session::config(std::string_view name) {
+    if (!config_) {
+        const std::optional<std::string> text = find_file(join(config_directory, "config.json"));
+        config_ = json::Value(json::Object{});
+        if (text) {
+            config_ = with_context([&] { return json::parse(*text); }, "reading {}/config.json",
+                                   config_directory);
+        }
+    }
+    return std::as_const(*config_)[name];
+}
+
+void start_daemon(const std::string& socket) {
+    const Fd null = sys::open("/dev/null", O_RDWR);
+    Fd log;
+    try {
+        log = sys::open("/var/log/hull.log", O_WRONLY | O_CREAT | O_APPEND, 0640);
+    } catch (const Error&) {
+        log = sys::dup(null.get());  // a read-only /var/log must not keep the daemon down
+    }
+    Command command;
+    command.arguments = {daemon_program()};
+    command.descriptors = {{null.get(), 0}, {log.get(), 1}, {log.get(), 2}};
+    command.new_session = true;
+    Process daemon = Process::spawn(command);
+    const std::int64_t deadline = monotonic_ns() + 5'000'000'000;
+    std::optional<ExitStatus> ended;
+    while (!accepts_connections(socket)) {
+        // Another hull may have started one at the same moment, and ours gave way to it: then the
+        // socket comes up although ours ended.
+        if (!ended)
+            ended = daemon.wait_for(2);
+        else
+            ::poll(nullptr, 0, 5);
+        if (ended && ended->docker_code() != 0 && !accepts_connections(socket) &&
+            monotonic_ns() > deadline - 4'500'000'000)
+            throw Error(ErrorKind::unavailable, "hulld ended with code {}, see /var/log/hull.log",
+                        ended->docker_code());
+        if (monotonic_ns() > deadline) {
+            if (!ended) daemon.release();
+            throw Error(ErrorKind::unavailable,
+                        "hulld does not answer at unix://{} after 5 s, see /var/log/hull.log",
+                        socket);
+        }
+    }
+    if (!ended) daemon.release();
+}
+
+}  // namespace hull::cli

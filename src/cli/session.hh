@@ -1,0 +1,64 @@
+#pragma once
+#include "api/client/client.hh"
+#include "base/error.hh"
+#include "base/json.hh"
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+
+namespace hull::cli {
+
+/// What one run of the program knows: how it was called, the daemon it talks to, where it writes.
+class Session {
+public:
+    std::string program = "hull";  ///< as errors and help name us: "docker" when called so
+    std::string host;              ///< "unix:///run/hull.sock"
+    bool host_is_default = true;   ///< nobody chose it: we may start the daemon
+    std::string api_version;       ///< "" = the daemon's newest
+    std::string config_directory;
+    bool debug = false;
+
+    /// The connection of this run. On first use finds out whether somebody listens and starts the
+    /// daemon when nobody does, the socket is the default one and we are root.
+    /// Throws unavailable, Docker's "Cannot connect to the Docker daemon at …".
+    client::Client& daemon();
+    /// One more connection, for a request that runs beside another.
+    client::Client make_client() const;
+
+    /// Runs `body` with the daemon; an Error of its reply gets Docker's prefix.
+    template <typename Body>
+    auto ask(Body&& body) {
+        client::Client& connection = daemon();
+        return from_daemon([&] { return body(connection); });
+    }
+    template <typename Body>
+    static auto from_daemon(Body&& body) -> decltype(body()) {
+        try {
+            return body();
+        } catch (Error& error) {
+            error.add_context("Error response from daemon");
+            throw;
+        }
+    }
+
+    /// Writes to standard output, all at once.
+    void print(std::string_view text) const;
+    void print_line(std::string_view text) const;
+    /// One line to standard error.
+    void complain(std::string_view text) const;
+
+    /// A member of config.json, null when there is none.
+    const json::Value& config(std::string_view name);
+
+private:
+    std::unique_ptr<client::Client> daemon_;
+    std::optional<json::Value> config_;
+};
+
+/// Starts hulld from beside our executable (else from PATH) in a session of its own, and returns
+/// when `socket` accepts connections. Throws unavailable after 5 s or when the daemon ends.
+void start_daemon(const std::string& socket);
+
+}  // namespace hull::cli

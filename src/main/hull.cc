@@ -1,0 +1,3 @@
+#include "cli/app.hh"
+
+int main(int argc, char** argv) { return hull::cli::run_program(argc, argv); }
