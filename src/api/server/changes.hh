@@ -1,0 +1,15 @@
+#pragma once
+#include "base/json.hh"
+
+#include <string>
+#include <vector>
+
+namespace hull::server {
+
+/// Makes the image `config` block of `--change` lines (import, commit): the Dockerfile instructions
+/// CMD, ENTRYPOINT, ENV, EXPOSE, HEALTHCHECK, LABEL, ONBUILD, SHELL, STOPSIGNAL, USER, VOLUME and
+/// WORKDIR. Throws invalid_argument for others and malformed ones.
+/// Source: docker import reference, "--change".
+json::Value parse_changes(const std::vector<std::string>& lines);
+
+}  // namespace hull::server

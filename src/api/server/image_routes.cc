@@ -1,0 +1,218 @@
+#include "api/server/changes.hh"
+#include "api/server/image_view.hh"
+#include "api/server/json_versions.hh"
+#include "api/server/routes.hh"
+#include "api/types/system.hh"
+#include "base/sys.hh"
+#include "engine/engine.hh"
+
+#include <signal.h>
+
+#include <thread>
+
+namespace hull::server {
+
+namespace {
+
+using http::Response;
+
+Response list_images(Call& call) {
+    std::vector<api::ImageSummary> images = server::list_images(call.images, call.filters());
+    if (call.flag("shared-size")) {
+        for (const image::ImageUsage& usage : call.images.disk_usage())
+            for (api::ImageSummary& summary : images)
+                if (summary.id == usage.id)
+                    summary.shared_size = static_cast<std::int64_t>(usage.shared_bytes);
+    }
+    json::Value list = api::to_json_array(images);
+    for (json::Value& item : list.as_array()) adapt_image_summary(item, call.minor_version);
+    return Response::json(list);
+}
+
+Response inspect_image(Call& call) {
+    json::Value value =
+        to_json(inspect(*call.images.get_image(call.path("name")), call.storage_driver));
+    adapt_image_inspect(value, call.minor_version);
+    return Response::json(value);
+}
+
+Response image_history(Call& call) {
+    std::vector<api::HistoryItem> items;
+    for (const image::HistoryEntry& entry : call.images.history(call.path("name"))) {
+        api::HistoryItem item;
+        item.comment = entry.comment;
+        item.created = entry.created_ns / 1'000'000'000;
+        item.created_by = entry.created_by;
+        item.id = entry.id;
+        item.size = static_cast<std::int64_t>(entry.size_bytes);
+        if (!entry.tags.empty()) item.tags = api::Strings(entry.tags);
+        items.push_back(std::move(item));
+    }
+    return Response::json(api::to_json_array(items));
+}
+
+/// POST /images/{name}/tag?repo=&tag=: 201.
+Response tag_image(Call& call) {
+    call.images.tag(call.path("name"), call.query("repo"), call.query("tag"));
+    return Response::empty(201);
+}
+
+std::vector<api::ImageDeleteItem> delete_items(const std::vector<image::Removed>& removed) {
+    std::vector<api::ImageDeleteItem> items;
+    for (const auto& [untagged, deleted] : removed) items.push_back({untagged, deleted});
+    return items;
+}
+
+/// DELETE /images/{name}: 200 with what went, 409 in use.
+Response remove_image(Call& call) {
+    if (call.exchange.find_parameter("platforms"))
+        throw Error(ErrorKind::unsupported,
+                    "removing single platforms of an image is not supported yet");
+    const auto removed = call.images.remove(
+        call.path("name"), {.force = call.flag("force"), .prune_parents = !call.flag("noprune")});
+    return Response::json(api::to_json_array(delete_items(removed)));
+}
+
+Response prune_images(Call& call) {
+    const image::PruneReport report = call.images.prune(parse_prune_options(call.filters()));
+    api::ImagesPruneResponse response;
+    if (!report.removed.empty())
+        response.images_deleted =
+            api::Nullable<std::vector<api::ImageDeleteItem>>(delete_items(report.removed));
+    response.space_reclaimed = report.freed_bytes;
+    return Response::json(to_json(response));
+}
+
+/// A stream of progress messages. Once it has begun, errors are messages, too.
+class ProgressStream {
+public:
+    explicit ProgressStream(Call& call) : call_(call) {}
+
+    void write(const api::ProgressMessage& message) {
+        if (!call_.exchange.replied())
+            call_.exchange.start_stream(200, {{"Content-Type", "application/json"}});
+        call_.exchange.write(json::dump(to_json(message)) + "\r\n");
+    }
+    void write_error(const Error& error) {
+        api::ProgressMessage message;
+        message.error = error.message();
+        write(message);
+    }
+
+private:
+    Call& call_;
+};
+
+/// POST /images/create?fromSrc=-: makes an image of the archive in the body.
+void create_image(Call& call) {
+    const std::string source = call.query("fromSrc");
+    if (!call.query("fromImage").empty())
+        throw Error(ErrorKind::unsupported,
+                    "pulling from registries is not supported yet: use `load` or `import`");
+    if (source != "-")
+        throw Error(ErrorKind::unsupported,
+                    "importing from a URL is not supported yet: send the archive (fromSrc=-)");
+    std::vector<std::string> changes;
+    for (const auto& [name, value] : call.exchange.query)
+        if (name == "changes") changes.push_back(value);
+    image::ImportOptions options{.reference = call.query("repo"),
+                                 .message = call.query("message"),
+                                 .changes = parse_changes(changes),
+                                 .platform = call.query("platform")};
+    if (const std::string tag = call.query("tag"); !tag.empty() && !options.reference.empty())
+        options.reference += (tag.find(':') == std::string::npos ? ":" : "@") + tag;
+    const Fd input = call.exchange.body_fd();
+    const std::string id =
+        call.images.import_image(input.get(), options, &call.exchange.stop_event());
+    api::ProgressMessage message;
+    message.status = id;
+    ProgressStream(call).write(message);
+}
+
+/// POST /images/load: errors come in the stream, as from Docker.
+void load_images(Call& call) {
+    if (call.exchange.find_parameter("platform"))
+        throw Error(ErrorKind::unsupported, "loading single platforms is not supported yet");
+    const bool quiet = call.flag("quiet");
+    ProgressStream stream(call);
+    const Fd input = call.exchange.body_fd();
+    try {
+        const std::vector<std::string> lines = call.images.load(
+            input.get(),
+            [&](std::string_view line) {
+            if (quiet) return;
+            api::ProgressMessage message;
+            message.status = line;
+            stream.write(message);
+            },
+            &call.exchange.stop_event());
+        for (const std::string& line : lines) {
+            api::ProgressMessage message;
+            message.stream = line + "\n";
+            stream.write(message);
+        }
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled) throw;
+        stream.write_error(error);
+    }
+}
+
+/// Sends what `images.save` writes. The header goes out with the first byte, so that an unknown
+/// name is still a 404.
+void save(Call& call, const std::vector<std::string>& names) {
+    if (call.exchange.find_parameter("platform"))
+        throw Error(ErrorKind::unsupported, "saving single platforms is not supported yet");
+    StopEvent& stop = call.exchange.stop_event();
+    sys::Pipe pipe = sys::pipe();
+    std::thread forward([&call, input = std::move(pipe.read_end)]() mutable {
+        try {
+            std::vector<std::byte> buffer(64 << 10);
+            while (const std::size_t count = sys::read(input.get(), buffer)) {
+                if (!call.exchange.replied())
+                    call.exchange.start_stream(200, {{"Content-Type", "application/x-tar"}});
+                call.exchange.write({reinterpret_cast<const char*>(buffer.data()), count});
+            }
+        } catch (const Error&) {
+            // The client is gone; closing the pipe ends the writer.
+        }
+        input.reset();
+    });
+    try {
+        call.images.save(names, pipe.write_end.get(), &stop);
+    } catch (...) {
+        pipe.write_end.reset();
+        forward.join();
+        throw;
+    }
+    pipe.write_end.reset();
+    forward.join();
+}
+
+void save_image(Call& call) { save(call, {call.path("name")}); }
+
+void save_images(Call& call) {
+    std::vector<std::string> names;
+    for (const auto& [name, value] : call.exchange.query)
+        if (name == "names") names.push_back(value);
+    if (names.empty()) throw Error(ErrorKind::invalid_argument, "no image names given");
+    save(call, names);
+}
+
+constexpr Route routes[] = {
+    {"GET", "/images/json", list_images},
+    {"POST", "/images/create", nullptr, create_image},
+    {"POST", "/images/load", nullptr, load_images},
+    {"POST", "/images/prune", prune_images},
+    {"GET", "/images/get", nullptr, save_images},
+    {"GET", "/images/{name...}/get", nullptr, save_image},
+    {"GET", "/images/{name...}/json", inspect_image},
+    {"GET", "/images/{name...}/history", image_history},
+    {"POST", "/images/{name...}/tag", tag_image},
+    {"DELETE", "/images/{name...}", remove_image},
+};
+
+}  // namespace
+
+std::span<const Route> image_routes() { return routes; }
+
+}  // namespace hull::server

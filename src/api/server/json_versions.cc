@@ -1,0 +1,78 @@
+#include "api/server/json_versions.hh"
+
+#include "base/error.hh"
+#include "image/images.hh"
+#include "oci/platform.hh"
+
+namespace hull::server {
+
+namespace {
+
+void adapt_networks(json::Value& settings, int minor_version) {
+    json::Value& networks = settings["Networks"];
+    if (!networks.is_object()) return;
+    for (auto& [name, endpoint] : networks.as_object()) {
+        if (!endpoint.is_object()) continue;
+        if (minor_version < 48) endpoint.as_object().erase("GwPriority");
+        if (minor_version < 44) endpoint.as_object().erase("DNSNames");
+    }
+}
+
+bool is_empty(const json::Value& value) {
+    if (value.is_null()) return true;
+    if (value.is_string()) return value.as_string().empty();
+    if (value.is_array()) return value.as_array().empty();
+    if (value.is_object()) return value.as_object().empty();
+    return value.is_bool() && !value.as_bool();
+}
+
+}  // namespace
+
+void adapt_container_summary(json::Value& item, int minor_version) {
+    adapt_networks(item["NetworkSettings"], minor_version);
+    if (minor_version < 46 && item["HostConfig"].is_object())
+        item["HostConfig"].as_object().erase("Annotations");
+}
+
+void adapt_container_inspect(json::Value& container, int minor_version) {
+    adapt_networks(container["NetworkSettings"], minor_version);
+    if (minor_version < 43) container["HostConfig"].as_object().erase("Annotations");
+}
+
+void adapt_image_summary(json::Value& item, int minor_version) {
+    if (minor_version < 44) item["VirtualSize"] = item["Size"];
+    if (minor_version >= 43) return;
+    if (item["RepoTags"].as_array().empty() && item["RepoDigests"].as_array().empty()) {
+        item["RepoTags"] = json::Array{"<none>:<none>"};
+        item["RepoDigests"] = json::Array{"<none>@<none>"};
+    }
+}
+
+void adapt_image_inspect(json::Value& image, int minor_version) {
+    if (minor_version < 44) image["VirtualSize"] = image["Size"];
+    if (minor_version < 50) return;
+    // From 1.50 the config is the image-spec's: no members that only containers have.
+    json::Object trimmed;
+    for (const char* name :
+         {"User", "ExposedPorts", "Env", "Entrypoint", "Cmd", "Volumes", "WorkingDir", "Labels",
+          "StopSignal", "ArgsEscaped", "Healthcheck", "OnBuild", "Shell"}) {
+        const json::Value& member = std::as_const(image)["Config"][name];
+        if (!is_empty(member)) trimmed.append(name, member);
+    }
+    image["Config"] = std::move(trimmed);
+}
+
+void require_platform(const image::Images& images, const std::string& reference,
+                      const std::string& platform) {
+    if (platform.empty()) return;
+    const oci::Platform wanted = oci::normalize(oci::parse_platform(platform));
+    const oci::Platform found = oci::normalize(images.get_image(reference)->config.platform);
+    if (wanted.os != found.os || wanted.architecture != found.architecture ||
+        (!wanted.variant.empty() && wanted.variant != found.variant))
+        throw Error(ErrorKind::not_found,
+                    "image with reference {} was found but does not provide the specified platform "
+                    "({})",
+                    reference, wanted.str());
+}
+
+}  // namespace hull::server

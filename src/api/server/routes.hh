@@ -1,0 +1,16 @@
+#pragma once
+#include "api/server/call.hh"
+
+#include <span>
+
+/// The index of the API: every route there is, in tables.
+namespace hull::server {
+
+std::span<const Route> container_routes();
+std::span<const Route> exec_routes();
+std::span<const Route> image_routes();
+std::span<const Route> system_routes();
+/// Endpoints of Docker's API that are not served: 501, and 503 for Swarm.
+std::span<const Route> unsupported_routes();
+
+}  // namespace hull::server

@@ -1,0 +1,55 @@
+#include "api/server/routes.hh"
+#include "api/server/times.hh"
+#include "api/types/system.hh"
+#include "engine/engine.hh"
+
+namespace hull::server {
+
+namespace {
+
+using http::Response;
+
+/// GET and HEAD /_ping: clients learn the API version from the header.
+Response ping(Call& call) {
+    Response response = Response::text(200, call.exchange.method == "HEAD" ? "" : "OK");
+    response.headers.add("Builder-Version", "1");
+    response.headers.add("Cache-Control", "no-cache, no-store, must-revalidate");
+    response.headers.add("Pragma", "no-cache");
+    response.headers.add("Swarm", "inactive");
+    return response;
+}
+
+Response version(Call& call) { return Response::json(to_json(call.engine.version())); }
+
+Response info(Call& call) { return Response::json(to_json(call.engine.info())); }
+
+/// GET /events: one JSON object per line, each flushed, until `until`.
+void events(Call& call) {
+    const engine::EventQuery query{.since_ns = parse_unix_time(call.query("since")),
+                                   .until_ns = parse_unix_time(call.query("until")),
+                                   .filters = call.filters()};
+    call.engine.stream_events(
+        query,
+        [&] {
+        call.exchange.start_stream(200, {{"Content-Type", "application/json"}});
+        },
+        [&](const api::EventMessage& event) {
+        call.exchange.write(json::dump(to_json(event)) + "\n");
+        return true;
+    },
+        call.exchange.stop_event());
+}
+
+constexpr Route routes[] = {
+    {"GET", "/_ping", ping},
+    {"HEAD", "/_ping", ping},
+    {"GET", "/version", version},
+    {"GET", "/info", info},
+    {"GET", "/events", nullptr, events},
+};
+
+}  // namespace
+
+std::span<const Route> system_routes() { return routes; }
+
+}  // namespace hull::server

@@ -1,0 +1,102 @@
+#include "api/server/routes.hh"
+
+namespace hull::server {
+
+namespace {
+
+using http::Response;
+
+Response not_supported(Call& call) {
+    throw Error(ErrorKind::unsupported, "{} {} is not supported yet", call.exchange.method,
+                call.exchange.path);
+}
+
+/// Clients know this text: it tells them to go on without Swarm.
+Response no_swarm(Call&) {
+    throw Error(ErrorKind::unavailable,
+                "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
+                "join\" to connect this node to swarm and try again.");
+}
+
+constexpr Route routes[] = {
+    {"GET", "/containers/{id}/changes", not_supported},
+    {"GET", "/containers/{id}/export", not_supported},
+    {"GET", "/containers/{id}/stats", not_supported},
+    {"POST", "/containers/{id}/update", not_supported},
+    {"GET", "/containers/{id}/attach/ws", not_supported},
+    {"HEAD", "/containers/{id}/archive", not_supported},
+    {"GET", "/containers/{id}/archive", not_supported},
+    {"PUT", "/containers/{id}/archive", not_supported},
+    {"GET", "/containers/{id}/checkpoints", not_supported},
+    {"POST", "/containers/{id}/checkpoints", not_supported},
+    {"DELETE", "/containers/{id}/checkpoints/{checkpoint}", not_supported},
+    {"GET", "/images/search", not_supported},
+    {"GET", "/images/{name...}/attestations", not_supported},
+    {"POST", "/images/{name...}/push", not_supported},
+    {"POST", "/commit", not_supported},
+    {"POST", "/build", not_supported},
+    {"POST", "/build/prune", not_supported},
+    {"POST", "/build/cancel", not_supported},
+    {"POST", "/session", not_supported},
+    {"POST", "/grpc", not_supported},
+    {"GET", "/networks", not_supported},
+    {"GET", "/networks/{id}", not_supported},
+    {"DELETE", "/networks/{id}", not_supported},
+    {"POST", "/networks/create", not_supported},
+    {"POST", "/networks/prune", not_supported},
+    {"POST", "/networks/{id}/connect", not_supported},
+    {"POST", "/networks/{id}/disconnect", not_supported},
+    {"GET", "/volumes", not_supported},
+    {"POST", "/volumes/create", not_supported},
+    {"POST", "/volumes/prune", not_supported},
+    {"GET", "/volumes/{name}", not_supported},
+    {"PUT", "/volumes/{name}", not_supported},
+    {"DELETE", "/volumes/{name}", not_supported},
+    {"POST", "/auth", not_supported},
+    {"GET", "/system/df", not_supported},
+    {"GET", "/debug/vars", not_supported},
+    {"GET", "/distribution/{name...}/json", not_supported},
+    {"GET", "/plugins", not_supported},
+    {"GET", "/plugins/privileges", not_supported},
+    {"POST", "/plugins/pull", not_supported},
+    {"POST", "/plugins/create", not_supported},
+    {"GET", "/plugins/{name...}/json", not_supported},
+    {"DELETE", "/plugins/{name...}", not_supported},
+    {"POST", "/plugins/{name...}/enable", not_supported},
+    {"POST", "/plugins/{name...}/disable", not_supported},
+    {"POST", "/plugins/{name...}/upgrade", not_supported},
+    {"POST", "/plugins/{name...}/push", not_supported},
+    {"POST", "/plugins/{name...}/set", not_supported},
+    {"GET", "/nodes", no_swarm},
+    {"GET", "/nodes/{id}", no_swarm},
+    {"DELETE", "/nodes/{id}", no_swarm},
+    {"POST", "/nodes/{id}/update", no_swarm},
+    {"GET", "/swarm", no_swarm},
+    {"GET", "/swarm/unlockkey", no_swarm},
+    {"POST", "/swarm/{action}", no_swarm},
+    {"GET", "/services", no_swarm},
+    {"POST", "/services/create", no_swarm},
+    {"GET", "/services/{id}", no_swarm},
+    {"DELETE", "/services/{id}", no_swarm},
+    {"POST", "/services/{id}/update", no_swarm},
+    {"GET", "/services/{id}/logs", no_swarm},
+    {"GET", "/tasks", no_swarm},
+    {"GET", "/tasks/{id}", no_swarm},
+    {"GET", "/tasks/{id}/logs", no_swarm},
+    {"GET", "/secrets", no_swarm},
+    {"POST", "/secrets/create", no_swarm},
+    {"GET", "/secrets/{id}", no_swarm},
+    {"DELETE", "/secrets/{id}", no_swarm},
+    {"POST", "/secrets/{id}/update", no_swarm},
+    {"GET", "/configs", no_swarm},
+    {"POST", "/configs/create", no_swarm},
+    {"GET", "/configs/{id}", no_swarm},
+    {"DELETE", "/configs/{id}", no_swarm},
+    {"POST", "/configs/{id}/update", no_swarm},
+};
+
+}  // namespace
+
+std::span<const Route> unsupported_routes() { return routes; }
+
+}  // namespace hull::server

@@ -1,0 +1,437 @@
+#include "api/server/api.hh"
+#include "base/error.hh"
+#include "base/file.hh"
+#include "base/json.hh"
+#include "base/log.hh"
+#include "base/stop.hh"
+#include "base/sys.hh"
+#include "db/database.hh"
+#include "engine/engine.hh"
+#include "http/server.hh"
+#include "image/images.hh"
+#include "store/store.hh"
+
+#include <fcntl.h>
+#include <fmt/core.h>
+#include <malloc.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <charconv>
+#include <cstdio>
+#include <functional>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hull {
+
+namespace {
+
+struct Options {
+    Path data_root = "/var/lib/hull", exec_root = "/run/hull";
+    std::vector<std::string> hosts;
+    std::optional<Path> pidfile;
+    std::string log_level = "info";
+    bool debug = false;
+    std::string group = "docker";
+    bool group_given = false;
+    std::string cgroup_parent = "/hull";
+    std::string storage_driver;
+    std::string log_driver = "local";
+    std::map<std::string, std::string> log_options;
+    std::optional<Path> config_file;
+    std::string shm_size, ipc_mode = "private", seccomp_profile;
+    std::vector<std::string> dns, dns_search, dns_options, labels;
+    bool init = false;
+    Path programs;  ///< directory of hull-shim, hull-init and hull-transfer; "" = beside hulld
+};
+
+constexpr const char* default_host = "unix:///run/hull.sock";
+
+/// A flag of the command line, which is also a member of the configuration file when it has a
+/// `member` name.
+struct Flag {
+    const char* name;
+    char letter;
+    const char* member;
+    const char* value;  ///< placeholder in the help; nullptr for a switch
+    const char* help;
+    std::function<void(Options&, const std::string&)> set;
+    bool is_list = false;
+};
+
+std::string format_bool(bool value) { return value ? "true" : "false"; }
+
+bool parse_bool(const std::string& text) {
+    if (text == "true" || text == "1" || text == "t") return true;
+    if (text == "false" || text == "0" || text == "f") return false;
+    throw Error(ErrorKind::invalid_argument, "invalid boolean value \"{}\"", text);
+}
+
+const std::vector<Flag>& flags() {
+    static const std::vector<Flag> all{
+        {"cgroup-parent", 0, "cgroup-parent", "string", "Parent cgroup of all containers (/hull)",
+         [](Options& o, const std::string& v) { o.cgroup_parent = v; }},
+        {"config-file", 0, nullptr, "string", "Configuration file, JSON with these names",
+         [](Options& o, const std::string& v) { o.config_file = v; }},
+        {"data-root", 0, "data-root", "string", "Where everything is kept (/var/lib/hull)",
+         [](Options& o, const std::string& v) { o.data_root = v; }},
+        {"debug", 'D', "debug", nullptr, "Log more",
+         [](Options& o, const std::string& v) { o.debug = parse_bool(v); }},
+        {"default-ipc-mode", 0, "default-ipc-mode", "string", "private or shareable (private)",
+         [](Options& o, const std::string& v) { o.ipc_mode = v; }},
+        {"default-shm-size", 0, "default-shm-size", "bytes", "Size of /dev/shm (64m)",
+         [](Options& o, const std::string& v) { o.shm_size = v; }},
+        {"dns", 0, "dns", "list", "Name servers for containers",
+         [](Options& o, const std::string& v) { o.dns.push_back(v); }, true},
+        {"dns-opt", 0, "dns-opts", "list", "Resolver options for containers",
+         [](Options& o, const std::string& v) { o.dns_options.push_back(v); }, true},
+        {"dns-search", 0, "dns-search", "list", "Search domains for containers",
+         [](Options& o, const std::string& v) { o.dns_search.push_back(v); }, true},
+        {"exec-root", 0, "exec-root", "string", "Where run-time state is kept (/run/hull)",
+         [](Options& o, const std::string& v) { o.exec_root = v; }},
+        {"group", 'G', "group", "string", "Group of the unix sockets (docker)",
+         [](Options& o, const std::string& v) { o.group = v, o.group_given = true; }},
+        {"host", 'H', "hosts", "list", "Sockets to listen on (unix:///run/hull.sock)",
+         [](Options& o, const std::string& v) { o.hosts.push_back(v); }, true},
+        {"init", 0, "init", nullptr, "Run an init in every container",
+         [](Options& o, const std::string& v) { o.init = parse_bool(v); }},
+        {"label", 0, "labels", "list", "Labels of the daemon",
+         [](Options& o, const std::string& v) { o.labels.push_back(v); }, true},
+        {"live-restore", 0, "live-restore", nullptr, "Always true: containers outlive the daemon",
+         [](Options&, const std::string& v) {
+        if (!parse_bool(v))
+            throw Error(ErrorKind::unsupported,
+                        "live-restore=false is not supported: containers outlive the daemon");
+         }},
+        {"log-driver", 0, "log-driver", "string", "local, json-file or none (local)",
+         [](Options& o, const std::string& v) { o.log_driver = v; }},
+        {"log-level", 'l', "log-level", "string", "debug, info, warn, error or fatal (info)",
+         [](Options& o, const std::string& v) { o.log_level = v; }},
+        {"log-opt", 0, "log-opts", "map", "Options of the log driver",
+         [](Options& o, const std::string& v) {
+        const std::size_t equals = v.find('=');
+        if (equals == std::string::npos)
+            throw Error(ErrorKind::invalid_argument, "invalid key=value \"{}\"", v);
+        o.log_options[v.substr(0, equals)] = v.substr(equals + 1);
+         },
+         true},
+        {"pidfile", 'p', "pidfile", "string", "File for the daemon's pid (EXEC-ROOT/hull.pid)",
+         [](Options& o, const std::string& v) { o.pidfile = v; }},
+        {"programs", 0, "programs", "string", "Directory of hull-shim and friends (beside hulld)",
+         [](Options& o, const std::string& v) { o.programs = v; }},
+        {"seccomp-profile", 0, "seccomp-profile", "string", "Replaces the default seccomp profile",
+         [](Options& o, const std::string& v) { o.seccomp_profile = v; }},
+        {"storage-driver", 's', "storage-driver", "string", "erofs or directory (what works)",
+         [](Options& o, const std::string& v) { o.storage_driver = v; }},
+        };
+    return all;
+}
+
+std::string help() {
+    std::string text =
+        "\nUsage:  hulld [OPTIONS]\n\nRuns containers for everything that speaks Docker's "
+        "API.\n\nOptions:\n";
+    for (const Flag& flag : flags()) {
+        const std::string letter = flag.letter ? fmt::format("-{},", flag.letter) : "   ";
+        const std::string name = flag.value ? fmt::format("--{} {}", flag.name, flag.value)
+                                            : fmt::format("--{}", flag.name);
+        text += fmt::format("  {} {:<28} {}\n", letter, name, flag.help);
+    }
+    text += "      --help                       Show this text\n";
+    text += "  -v, --version                    Show the version\n";
+    return text;
+}
+
+/// Thrown for a wrong command line.
+struct UsageError {
+    std::string message;
+};
+
+void parse_arguments(const std::vector<std::string>& arguments, Options& options,
+                     std::vector<const Flag*>& given) {
+    for (std::size_t i = 0; i < arguments.size(); i++) {
+        std::string argument = arguments[i];
+        std::optional<std::string> value;
+        const Flag* flag = nullptr;
+        if (argument.starts_with("--")) {
+            if (const std::size_t equals = argument.find('='); equals != std::string::npos) {
+                value = argument.substr(equals + 1);
+                argument.resize(equals);
+            }
+            for (const Flag& known : flags())
+                if (argument.substr(2) == known.name) flag = &known;
+        } else if (argument.size() >= 2 && argument[0] == '-') {
+            for (const Flag& known : flags())
+                if (known.letter == argument[1]) flag = &known;
+            if (argument.size() > 2) value = argument.substr(argument[2] == '=' ? 3 : 2);
+        } else {
+            throw UsageError{"\"hulld\" accepts no arguments: " + argument};
+        }
+        if (!flag) throw UsageError{"unknown flag: " + argument};
+        if (!flag->value) {
+            flag->set(options, value.value_or("true"));
+        } else {
+            if (!value) {
+                if (i + 1 >= arguments.size())
+                    throw UsageError{"flag needs an argument: " + argument};
+                value = arguments[++i];
+            }
+            flag->set(options, *value);
+        }
+        given.push_back(flag);
+    }
+}
+
+std::string scalar_text(const json::Value& value) {
+    if (value.is_bool()) return format_bool(value.as_bool());
+    if (value.is_number()) return std::to_string(value.as_int());
+    return value.as_string();
+}
+
+/// Members are the long flag names; what the command line says must not be said here again.
+void read_config_file(const Path& path, Options& options, const std::vector<const Flag*>& given) {
+    const json::Value config = json::parse(read_file(path, 4UL << 20));
+    for (const auto& [name, value] : config.as_object()) {
+        const Flag* flag = nullptr;
+        for (const Flag& known : flags())
+            if (known.member && name == known.member) flag = &known;
+        if (!flag)
+            throw Error(ErrorKind::invalid_argument,
+                        "the following directives don't match any configuration option: {}", name);
+        for (const Flag* other : given)
+            if (other == flag && !flag->is_list)
+                throw Error(ErrorKind::invalid_argument,
+                            "the following directives are specified both as a flag and in the "
+                            "configuration file: {}",
+                            name);
+        with_context(
+            [&] {
+            if (value.is_array()) {
+                for (const std::string& item : value.as_strings()) flag->set(options, item);
+            } else if (value.is_object()) {
+                for (const auto& [key, item] : value.as_object())
+                    flag->set(options, key + "=" + scalar_text(item));
+            } else {
+                flag->set(options, scalar_text(value));
+            }
+            },
+            "{}", name);
+    }
+}
+
+log::Level parse_level(const std::string& text) {
+    if (text == "debug" || text == "trace") return log::Level::debug;
+    if (text == "info") return log::Level::info;
+    if (text == "warn" || text == "warning") return log::Level::warning;
+    if (text == "error" || text == "fatal" || text == "panic") return log::Level::error;
+    throw Error(ErrorKind::invalid_argument, "invalid logging level: {}", text);
+}
+
+std::uint64_t parse_size(const std::string& text) {
+    std::uint64_t number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    std::string unit(end, text.data() + text.size());
+    for (char& c : unit) c = static_cast<char>(c | 0x20);
+    if (unit.ends_with('b')) unit.pop_back();
+    const std::size_t shift = std::string_view("kmgt").find(unit);
+    if (error != std::errc() || unit.size() > 1 || shift == std::string_view::npos)
+        throw Error(ErrorKind::invalid_argument, "invalid size: '{}'", text);
+    return number << (unit.empty() ? 0 : 10 * (shift + 1));
+}
+
+store::Store::Snapshots parse_storage_driver(const std::string& text) {
+    if (text.empty()) return store::Store::Snapshots::automatic;
+    if (text == "erofs") return store::Store::Snapshots::erofs;
+    if (text == "directory") return store::Store::Snapshots::directory;
+    throw Error(ErrorKind::invalid_argument,
+                "storage driver {} is not supported: use erofs or directory", text);
+}
+
+/// The group's number from /etc/group, or the number itself.
+std::optional<gid_t> find_group(const std::string& name) {
+    gid_t number = 0;
+    const auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
+    if (error == std::errc() && end == name.data() + name.size()) return number;
+    const std::string groups = find_file("/etc/group").value_or("");
+    std::size_t at = 0;
+    while (at < groups.size()) {
+        const std::size_t line_end = std::min(groups.find('\n', at), groups.size());
+        const std::string_view line = std::string_view(groups).substr(at, line_end - at);
+        at = line_end + 1;
+        const std::size_t colon = line.find(':');
+        if (line.substr(0, colon) != name) continue;
+        const std::size_t second = line.find(':', colon + 1);
+        if (second == std::string_view::npos) continue;
+        std::from_chars(line.data() + second + 1, line.data() + line.size(), number);
+        return number;
+    }
+    return std::nullopt;
+}
+
+/// Holds the data directory for one daemon: a lock that ends with the process, and our pid in it.
+Fd lock_data_root(const Path& data_root) {
+    const Path path = join(data_root, "hulld.lock");
+    Fd lock = sys::open(path, O_RDWR | O_CREAT, 0600);
+    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
+        std::string pid = find_file(path).value_or("");
+        while (pid.ends_with('\n')) pid.pop_back();
+        throw Error(ErrorKind::conflict, "{} is in use by the daemon with pid {}", data_root,
+                    pid.empty() ? "unknown" : pid);
+    }
+    sys::ftruncate(lock.get(), 0);
+    sys::pwrite_all(lock.get(), fmt::format("{}\n", ::getpid()), 0);
+    return lock;
+}
+
+/// hull-shim and the others lie beside us unless told otherwise.
+Path programs_directory(const Options& options) {
+    if (!options.programs.empty()) return options.programs;
+    std::vector<char> buffer(4096);
+    const ssize_t size = ::readlink("/proc/self/exe", buffer.data(), buffer.size());
+    if (size <= 0) throw_errno(errno, "finding our own executable");
+    const Path self(buffer.data(), static_cast<std::size_t>(size));
+    return self.substr(0, self.rfind('/'));
+}
+
+void raise_descriptor_limit() {
+    rlimit limit{};
+    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
+    limit.rlim_cur = limit.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &limit);
+}
+
+/// What the signal handler requests.
+StopEvent* stop_on_signal = nullptr;
+
+void stop_handler(int) { stop_on_signal->request(); }
+
+void handle_signals(StopEvent& stop) {
+    stop_on_signal = &stop;
+    struct sigaction action {};
+    action.sa_handler = stop_handler;
+    action.sa_flags = SA_RESTART;
+    ::sigaction(SIGTERM, &action, nullptr);
+    ::sigaction(SIGINT, &action, nullptr);
+    ::signal(SIGPIPE, SIG_IGN);
+    ::signal(SIGHUP, SIG_IGN);  // Docker reloads its configuration; there is nothing to reload yet
+}
+
+std::string unix_path(const std::string& host) {
+    static constexpr std::string_view scheme = "unix://";
+    if (host.starts_with('/')) return host;
+    if (!host.starts_with(scheme))
+        throw Error(ErrorKind::unsupported,
+                    "listening on {} is not supported yet: use unix:///path", host);
+    std::string path = host.substr(scheme.size());
+    return path.empty() ? "/run/hull.sock" : path;
+}
+
+void listen(http::Server& server, const Options& options) {
+    std::optional<gid_t> group = find_group(options.group);
+    if (!group && options.group_given)
+        throw Error(ErrorKind::invalid_argument, "group {} not found", options.group);
+    for (const std::string& host : options.hosts) {
+        const Path path = unix_path(host);
+        if (const std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
+            sys::mkdir_all(path.substr(0, slash), 0755);
+        server.listen_unix(path, 0660, group);
+        log::info("API listens on {}", path);
+    }
+}
+
+/// What makes up a daemon, in the order it comes to life. The mount namespace is the host's own:
+/// a private one would keep bind mounts with shared propagation from reaching the host.
+void run(const Options& options) {
+    for (const std::string& host : options.hosts) (void)unix_path(host);
+    StopEvent stop;
+    handle_signals(stop);
+    raise_descriptor_limit();
+    ::umask(022);
+    ::mallopt(M_ARENA_MAX, 2);  // a thread per connection must not mean an arena each
+    ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
+
+    sys::mkdir_all(options.data_root, 0711);
+    sys::mkdir_all(options.exec_root, 0711);
+    const Fd lock = lock_data_root(options.data_root);
+    const Path pidfile = options.pidfile.value_or(join(options.exec_root, "hull.pid"));
+    write_file(pidfile, fmt::format("{}\n", ::getpid()));
+
+    const Path programs = programs_directory(options);
+    db::Database database(join(options.data_root, "hull.db"));
+    store::Store store(options.data_root, database, parse_storage_driver(options.storage_driver));
+    image::Images images(store, database, {.transfer_program = join(programs, "hull-transfer")});
+    engine::Options engine_options;
+    engine_options.data_root = options.data_root;
+    engine_options.exec_root = options.exec_root;
+    engine_options.cgroup_parent = options.cgroup_parent;
+    engine_options.programs = programs;
+    engine_options.default_log_driver = options.log_driver;
+    engine_options.default_log_options = options.log_options;
+    engine_options.default_ipc_mode = options.ipc_mode;
+    if (!options.shm_size.empty()) engine_options.default_shm_bytes = parse_size(options.shm_size);
+    engine_options.seccomp_profile = options.seccomp_profile;
+    engine_options.dns = options.dns;
+    engine_options.dns_search = options.dns_search;
+    engine_options.dns_options = options.dns_options;
+    engine_options.labels = options.labels;
+    engine_options.init = options.init;
+    engine::Engine engine(engine_options, images, store, database);
+
+    const server::Api api({engine, images, std::string(store.snapshotter_name())});
+    http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
+    listen(server, options);
+    ::malloc_trim(0);
+    log::info("hulld {} started, data in {}", HULL_VERSION, options.data_root);
+    server.run(stop);
+    log::info("stopped; containers go on running");
+    sys::unlink(pidfile);
+}
+
+int main(const std::vector<std::string>& arguments) {
+    for (const std::string& argument : arguments) {
+        if (argument == "--help" || argument == "-h") {
+            std::fputs(help().c_str(), stdout);
+            return 0;
+        }
+        if (argument == "--version" || argument == "-v") {
+            std::puts("Hull version " HULL_VERSION);
+            return 0;
+        }
+    }
+    Options options;
+    try {
+        std::vector<const Flag*> given;
+        parse_arguments(arguments, options, given);
+        const bool default_file = !options.config_file;
+        const Path file = options.config_file.value_or("/etc/hull/daemon.json");
+        if (!default_file || sys::find_stat(file))
+            with_context([&] { read_config_file(file, options, given); },
+                         "unable to configure the daemon with file {}", file);
+        if (options.hosts.empty()) options.hosts.push_back(default_host);
+        log::set_level(options.debug ? log::Level::debug : parse_level(options.log_level));
+    } catch (const UsageError& error) {
+        fmt::print(stderr, "{}\nSee 'hulld --help'.\n", error.message);
+        return 125;
+    } catch (const Error& error) {
+        fmt::print(stderr, "{}\n", error.message());
+        return 1;
+    }
+    try {
+        run(options);
+        return 0;
+    } catch (const std::exception& error) {
+        fmt::print(stderr, "failed to start daemon: {}\n", error.what());
+        return 1;
+    }
+}
+
+}  // namespace
+
+}  // namespace hull
+
+int main(int count, char** values) { return hull::main({values + 1, values + count}); }
