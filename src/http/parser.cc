@@ -9,6 +9,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdint>
 #include <cstring>
 #include <variant>
 
@@ -76,7 +77,9 @@ Parser::Parser(Role role, std::size_t header_limit) : beast_(std::make_unique<Be
         beast_->parser.emplace<Callbacks<false>>(*this);
     beast_->with([&](auto& parser) {
         parser.header_limit(static_cast<std::uint32_t>(header_limit));
-        parser.body_limit(boost::none);
+        // Not boost::none: Boost 1.74 compares a Content-Length with the empty optional, and any
+        // number is more than that.
+        parser.body_limit(UINT64_MAX);
     });
 }
 
