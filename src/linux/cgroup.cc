@@ -492,6 +492,8 @@ void Cgroup::signal_all(int signal_number) {
         signal_number == SIGKILL && v2 && sys::find_stat(hull::join(v2->path, "cgroup.kill"));
     if (kill_file) {
         write_control(v2->path, "cgroup.kill", "1");
+        // One that is still joining is so far in the v1 hierarchies alone.
+        for (const pid_t pid : list_pids()) ::kill(pid, SIGKILL);
         thaw();
         return;
     }
