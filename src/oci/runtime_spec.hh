@@ -261,6 +261,7 @@ struct Spec {
 /// expected an integer, got a string"); versions 1.0 to 1.3 are accepted, unknown members ignored
 /// as the spec asks.
 Spec parse_spec(std::string_view text);
+inline Spec parse_spec(const std::string& text) { return parse_spec(std::string_view(text)); }
 Spec parse_spec(const json::Value& value);
 Process parse_process(const json::Value& value);
 /// `linux.resources` alone, as `update -r FILE` has it.
