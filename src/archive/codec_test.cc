@@ -1,0 +1,101 @@
+#include "archive/codec.hh"
+
+#include "base/error.hh"
+
+#include <gtest/gtest.h>
+#include <isa-l/igzip_lib.h>
+#include <zstd.h>
+
+#include <random>
+
+namespace hull::archive {
+namespace {
+
+std::string gzip(std::string_view text) {
+    std::string result(text.size() + 1000, '\0');
+    isal_zstream stream;
+    isal_deflate_stateless_init(&stream);
+    stream.gzip_flag = IGZIP_GZIP;
+    stream.end_of_stream = 1;
+    stream.flush = NO_FLUSH;
+    stream.next_in = reinterpret_cast<std::uint8_t*>(const_cast<char*>(text.data()));
+    stream.avail_in = static_cast<std::uint32_t>(text.size());
+    stream.next_out = reinterpret_cast<std::uint8_t*>(result.data());
+    stream.avail_out = static_cast<std::uint32_t>(result.size());
+    EXPECT_EQ(isal_deflate_stateless(&stream), COMP_OK);
+    result.resize(stream.total_out);
+    return result;
+}
+
+std::string zstd(std::string_view text) {
+    std::string result(ZSTD_compressBound(text.size()), '\0');
+    result.resize(ZSTD_compress(result.data(), result.size(), text.data(), text.size(), 3));
+    return result;
+}
+
+std::string decompress(std::string_view bytes, std::size_t chunk = SIZE_MAX) {
+    MemorySource source(bytes, chunk);
+    Decompressor decompressor(source);
+    std::string result;
+    for (auto part = decompressor.next(); !part.empty(); part = decompressor.next())
+        result.append(reinterpret_cast<const char*>(part.data()), part.size());
+    return result;
+}
+
+/// Some text that compresses somewhat, larger than one buffer.
+std::string sample() {
+    std::mt19937 random(1);
+    std::string text;
+    while (text.size() < 700'000)
+        text.append(random() % 40, static_cast<char>('a' + random() % 26));
+    return text;
+}
+
+TEST(Codec, DecompressesEveryMemberInAnyChunking) {
+    const std::string text = sample(), more = "second member";
+    for (const std::size_t chunk : {std::size_t{1}, std::size_t{1000}, SIZE_MAX}) {
+        SCOPED_TRACE(chunk);
+        EXPECT_EQ(decompress(text, chunk), text);
+        EXPECT_EQ(decompress(gzip(text) + gzip(more), chunk), text + more);
+        EXPECT_EQ(decompress(gzip(text) + std::string(700, '\0'), chunk), text);
+        EXPECT_EQ(decompress(zstd(text) + zstd(more), chunk), text + more);
+        // A skippable frame, as zstd:chunked has.
+        EXPECT_EQ(decompress(zstd(more) + std::string("\x50\x2a\x4d\x18\3\0\0\0abc", 11), chunk),
+                  more);
+    }
+    EXPECT_EQ(decompress(""), "");
+    EXPECT_EQ(decompress("a"), "a");
+    EXPECT_EQ(decompress(gzip("")), "");
+}
+
+TEST(Codec, RefusesWhatIsCutOrCorrupt) {
+    const std::string text = sample();
+    for (const std::string& whole : {gzip(text), zstd(text)}) {
+        for (const std::size_t size :
+             {std::size_t{7}, std::size_t{20}, whole.size() / 2, whole.size() - 1})
+            EXPECT_THROW(decompress(whole.substr(0, size)), Error) << size;
+        std::string damaged = whole;
+        damaged[damaged.size() - 3] = static_cast<char>(damaged[damaged.size() - 3] ^ 1);
+        if (whole[0] == '\x1f') {
+            EXPECT_THROW(decompress(damaged), Error);  // its CRC
+        }
+    }
+    EXPECT_THROW(decompress(gzip("x") + "garbage behind it"), Error);
+}
+
+TEST(Codec, SaysWhatItCannotDecompress) {
+    for (const std::string& bytes : {std::string("BZh91AY"), std::string("\xfd"
+                                                                        "7zXZ\0\0\4",
+                                                                        8)}) {
+        try {
+            decompress(bytes);
+            FAIL();
+        } catch (const Error& error) {
+            EXPECT_EQ(error.kind(), ErrorKind::unsupported);
+            EXPECT_NE(error.message().find("compression is not supported"), std::string::npos);
+        }
+    }
+}
+
+}  // namespace
+}  // namespace hull::archive
