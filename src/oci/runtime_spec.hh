@@ -65,7 +65,7 @@ struct Process {
     User user;
     std::vector<std::string> args, env;
     std::string cwd;
-    std::optional<Capabilities> capabilities;  ///< absent: keep none… the runtime decides
+    std::optional<Capabilities> capabilities;  ///< absent: not written; the runtime decides
     std::vector<Rlimit> rlimits;
     bool no_new_privileges = false;
     std::string apparmor_profile, selinux_label;
