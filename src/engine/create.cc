@@ -116,9 +116,9 @@ void Engine::Implementation::make_volumes(const Definition& definition) {
 Created Engine::Implementation::create(const std::string& name, api::CreateRequest request) {
     Created created;
     created.id = random_hex(32);
+    image::ImagePointer image = images_.get_image(request.config.image);
     created.warnings = validate(request, host_);
     check_donors(request.host_config);
-    image::ImagePointer image = images_.get_image(request.config.image);
     store::Lease lease = images_.lease_image(*image);
     const std::string chosen = table_.reserve_name(name, created.id);
     Rollback free_name([&] { table_.release_name(chosen); });

@@ -488,7 +488,7 @@ oci::Process make_exec_process(const SpecInputs& inputs, const api::ExecCreateRe
     if (!request.working_dir.empty()) process.cwd = request.working_dir;
     if (request.privileged) {
         process.capabilities =
-            make_capabilities(linux_::capability_names(linux_::all_capabilities()));
+            make_capabilities(linux_::capability_names(linux_::grantable_capabilities()));
         process.no_new_privileges = false;
     }
     process.oom_score_adj.reset();  // inherited

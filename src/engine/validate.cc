@@ -397,7 +397,7 @@ SecurityOptions parse_security_options(const api::HostConfig& host) {
 }
 
 std::vector<std::string> effective_capabilities(const api::HostConfig& host) {
-    if (host.privileged) return linux_::capability_names(linux_::all_capabilities());
+    if (host.privileged) return linux_::capability_names(linux_::grantable_capabilities());
     bool add_all = false, drop_all = false;
     const auto add = normalized_capabilities(host.cap_add, add_all, "CapAdd");
     const auto drop = normalized_capabilities(host.cap_drop, drop_all, "CapDrop");
@@ -406,7 +406,7 @@ std::vector<std::string> effective_capabilities(const api::HostConfig& host) {
     };
     std::vector<std::string> result;
     if (add_all) {
-        for (std::string& name : linux_::capability_names(linux_::all_capabilities()))
+        for (std::string& name : linux_::capability_names(linux_::grantable_capabilities()))
             if (!contains(drop, name)) result.push_back(std::move(name));
         return result;
     }

@@ -108,6 +108,8 @@ CapabilitySet all_capabilities() {
                                    : (CapabilitySet{1} << (last_capability() + 1)) - 1;
 }
 
+CapabilitySet grantable_capabilities() { return all_capabilities() & read_capabilities().bounding; }
+
 std::vector<std::string> list_capability_names() { return capability_names(all_capabilities()); }
 
 ParsedCapabilities parse_capabilities(std::span<const std::string> wanted) {

@@ -29,6 +29,8 @@ std::string capability_name(int number);
 int last_capability();
 /// All that the running kernel has.
 CapabilitySet all_capabilities();
+/// Those of them that this process may still hand on: a machine can run without some of them.
+CapabilitySet grantable_capabilities();
 std::vector<std::string> list_capability_names();  ///< known here and to the kernel, by number
 
 struct ParsedCapabilities {

@@ -166,8 +166,11 @@ class Shell:
 
     def run(self, command):
         out, err = self.dir + "/.out", self.dir + "/.err"
-        self.process.stdin.write(f"{{ {command}\n}} >{out} 2>{err} </dev/null\necho \"@status $?\"\n")
-        self.process.stdin.flush()
+        try:
+            self.process.stdin.write(f"{{ {command}\n}} >{out} 2>{err} </dev/null\necho \"@status $?\"\n")
+            self.process.stdin.flush()
+        except BrokenPipeError:  # an earlier command ended the shell or ran too long
+            return None, "", ""
         timer = threading.Timer(COMMAND_SECONDS, lambda: os.killpg(self.process.pid, signal.SIGKILL))
         timer.start()
         status = None
@@ -223,9 +226,9 @@ def check_command(step, shell):
 
 def check_request(step, daemon, shell):
     call, _, expected = step.text.partition(" -> ")
-    _, call, _ = shell.run(f'printf %s "{call}"')
     method, path = call.split(" ", 1)
     path, _, body = path.partition(" ")
+    _, path, _ = shell.run(f'printf %s "{path}"') if "$" in path else (0, path, "")
     status, reply = daemon.request(method, path, body or None)
     wanted, _, text = expected.partition(" ")
     if status != int(wanted):
@@ -249,8 +252,8 @@ def run_script(path, daemon, against):
                 return "fail", f"{path.name}:{step.number}: {step.text}\n{problem}", steps
         return "pass", claim, steps
     finally:
-        shell.run(f"hull ps -aq --filter name={name} | xargs -r hull rm -f")
         shell.close()
+        subprocess.run(f"hull ps -aq --filter name={name} | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
 
 
 def accept(path, steps):
