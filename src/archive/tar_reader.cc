@@ -278,7 +278,7 @@ void TarReader::apply_pax(bool had_long_name, bool had_long_link) {
             const bool is_xattr = key.find(".xattr.") != std::string::npos;
             // An empty value takes the record back: the header's own field counts again.
             if (value.empty() && !is_xattr) continue;
-            const bool taken_back = records == &global_pax_ && [&] {
+            const bool taken_back = records == &global_pax_ && [&, &key = key] {
                 const std::string* own = find_record(pax_, key);
                 return own && own->empty();
             }();
