@@ -44,7 +44,10 @@ public:
         path_ = join(outside_, "staging");
         sys::mkdir(path_, 0700);
     }
-    ~Staged() { sys::remove_tree(outside_); }
+    ~Staged() {
+        ::syscall(SYS_umount2, path_.c_str(), 2);  // of the test that fills a disk
+        sys::remove_tree(outside_);
+    }
     const std::string& path() const { return path_; }
     const std::string& outside() const { return outside_; }
 
