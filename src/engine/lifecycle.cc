@@ -99,7 +99,8 @@ void Engine::Implementation::prepare_bundle(const Record& record) {
     std::map<std::string, std::string> volumes = definition.volumes;
     const auto planned = plan_mounts(definition.config, definition.host, volumes);
     for (const PlannedMount& mount : planned)
-        if (mount.type == PlannedMount::Type::bind && mount.create_source)
+        if (mount.type == PlannedMount::Type::bind && mount.create_source &&
+            !sys::find_stat(mount.source))
             sys::mkdir_all(mount.source, 0755);
     check_bind_sources(planned);
 

@@ -11,6 +11,11 @@ Response not_supported(Call& call) {
                 call.exchange.path);
 }
 
+/// There are none of these yet, so none has that name; `docker inspect NAME` asks each kind in turn.
+Response no_such_object(Call& call) {
+    throw Error(ErrorKind::not_found, "{}: not found", call.exchange.path);
+}
+
 /// Clients know this text: it tells them to go on without Swarm.
 Response no_swarm(Call&) {
     throw Error(ErrorKind::unavailable,
@@ -40,7 +45,7 @@ constexpr Route routes[] = {
     {"POST", "/session", not_supported},
     {"POST", "/grpc", not_supported},
     {"GET", "/networks", not_supported},
-    {"GET", "/networks/{id}", not_supported},
+    {"GET", "/networks/{id}", no_such_object},
     {"DELETE", "/networks/{id}", not_supported},
     {"POST", "/networks/create", not_supported},
     {"POST", "/networks/prune", not_supported},
@@ -49,7 +54,7 @@ constexpr Route routes[] = {
     {"GET", "/volumes", not_supported},
     {"POST", "/volumes/create", not_supported},
     {"POST", "/volumes/prune", not_supported},
-    {"GET", "/volumes/{name}", not_supported},
+    {"GET", "/volumes/{name}", no_such_object},
     {"PUT", "/volumes/{name}", not_supported},
     {"DELETE", "/volumes/{name}", not_supported},
     {"POST", "/auth", not_supported},
@@ -60,7 +65,7 @@ constexpr Route routes[] = {
     {"GET", "/plugins/privileges", not_supported},
     {"POST", "/plugins/pull", not_supported},
     {"POST", "/plugins/create", not_supported},
-    {"GET", "/plugins/{name...}/json", not_supported},
+    {"GET", "/plugins/{name...}/json", no_such_object},
     {"DELETE", "/plugins/{name...}", not_supported},
     {"POST", "/plugins/{name...}/enable", not_supported},
     {"POST", "/plugins/{name...}/disable", not_supported},
