@@ -38,7 +38,8 @@ const Group* find_group(std::string_view name) {
 /// HULL_X, else DOCKER_X, else "".
 std::string setting(std::string_view name) {
     for (std::string_view prefix : {"HULL_", "DOCKER_"})
-        if (const char* value = ::getenv(fmt::format("{}{}", prefix, name).c_str()); value && *value)
+        if (const char* value = ::getenv(fmt::format("{}{}", prefix, name).c_str());
+            value && *value)
             return value;
     return "";
 }
@@ -66,8 +67,8 @@ std::string check_arguments(const Command& command, std::string_view path, std::
 
 void complain_about_usage(const Session& session, std::string_view problem,
                           const std::string& usage, std::string_view path) {
-    session.complain(fmt::format("{}\n\n{}\n\nRun '{} --help' for more information", problem, usage,
-                                 path));
+    session.complain(
+        fmt::format("{}\n\n{}\n\nRun '{} --help' for more information", problem, usage, path));
 }
 
 int run_command(Session& session, const Command& command, const std::string& path,
@@ -129,9 +130,9 @@ int dispatch(Session& session, std::span<const std::string> words) {
     const Command* command =
         words[0].find(' ') == std::string::npos ? find_command(words[0]) : nullptr;
     if (command) return show_or_run(*command, 1);
-    session.complain(fmt::format(
-        "{0}: unknown command: {0} {1}\n\nRun '{0} --help' for more information", program,
-        words[0]));
+    session.complain(
+        fmt::format("{0}: unknown command: {0} {1}\n\nRun '{0} --help' for more information",
+                    program, words[0]));
     return 1;
 }
 
@@ -166,9 +167,10 @@ int run_program(int argc, char** argv) {
         try {
             global = parse_flags(global_flags(), words, true);
         } catch (const Error& error) {
-            complain_about_usage(session, error.message(),
-                                 fmt::format("Usage:  {} [OPTIONS] COMMAND [ARG...]", session.program),
-                                 session.program);
+            complain_about_usage(
+                session, error.message(),
+                fmt::format("Usage:  {} [OPTIONS] COMMAND [ARG...]", session.program),
+                session.program);
             return usage_error;
         }
         if (global.help) {
@@ -176,9 +178,8 @@ int run_program(int argc, char** argv) {
             return 0;
         }
         if (global.flag("version")) {
-            session.print_line(fmt::format("{} version {}",
-                                           session.program == "docker" ? "Docker" : "Hull",
-                                           HULL_VERSION));
+            session.print_line(fmt::format(
+                "{} version {}", session.program == "docker" ? "Docker" : "Hull", HULL_VERSION));
             return 0;
         }
         choose_host(session, global);

@@ -13,9 +13,9 @@ struct AttachPlan {
     bool terminal = false;
     bool use_stdin = false, use_stdout = true, use_stderr = true;
     bool proxy_signals = true;
-    bool start = false;             ///< start it once we are attached
-    std::string wait_condition;     ///< "next-exit", "removed", "not-running"
-    std::string detach_keys;        ///< as typed, "" = the default ones
+    bool start = false;          ///< start it once we are attached
+    std::string wait_condition;  ///< "next-exit", "removed", "not-running"
+    std::string detach_keys;     ///< as typed, "" = the default ones
 };
 
 struct AttachResult {

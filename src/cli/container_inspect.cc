@@ -14,11 +14,10 @@ constexpr Flag flags[] = {
 int run(Invocation& call) {
     return inspect_each(call.session, call.arguments.positional, call.arguments.text("format"),
                         [&](const std::string& name) {
-                            return call.session.ask([&](client::Client& daemon) {
-                                return daemon.inspect_container_json(name,
-                                                                     call.arguments.flag("size"));
-                            });
-                        });
+        return call.session.ask([&](client::Client& daemon) {
+            return daemon.inspect_container_json(name, call.arguments.flag("size"));
+        });
+    });
 }
 
 }  // namespace

@@ -43,9 +43,10 @@ CreatedContainer create_container(Session& session, const Arguments& arguments,
                                   const api::CreateRequest& request) {
     const std::string& policy = arguments.text("pull");
     if (policy != "always" && policy != "missing" && policy != "never")
-        throw Error(ErrorKind::invalid_argument,
-                    "invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"",
-                    policy);
+        throw Error(
+            ErrorKind::invalid_argument,
+            "invalid pull option: '{}': must be one of \"always\", \"missing\" or \"never\"",
+            policy);
     IdFile id_file(arguments.text("cidfile"));
     const std::string platform = chosen_platform(arguments);
     const std::string& image = request.config.image;
@@ -62,8 +63,7 @@ CreatedContainer create_container(Session& session, const Arguments& arguments,
         const bool missing = error.kind() == ErrorKind::not_found &&
                              error.message().find("No such image") != std::string::npos;
         if (!missing || policy != "missing") throw;
-        session.complain(
-            fmt::format("Unable to find image '{}' locally", with_default_tag(image)));
+        session.complain(fmt::format("Unable to find image '{}' locally", with_default_tag(image)));
         pull_image(session, image, platform, arguments.flag("quiet"));
         created = create();
     }

@@ -34,7 +34,7 @@ inline constexpr auto create_flags = std::to_array<Flag>({
     {"cpus", 0, FlagType::decimal, "Number of CPUs, fractions included"},
     {"cpuset-cpus", 0, FlagType::text, "CPUs to run on (0-3, 0,1)"},
     {"cpuset-mems", 0, FlagType::text, "Memory nodes to use (0-3, 0,1)"},
-    {"device", 0, FlagType::list, "Add a device of the host", "", check_device},
+    {"device", 0, FlagType::list, "Add a device of the host"},
     {"device-cgroup-rule", 0, FlagType::list, "Add a rule to the list of allowed devices"},
     {"device-read-bps", 0, FlagType::list, "Limit reads from a device, bytes per second", "",
      check_throttle_bytes},

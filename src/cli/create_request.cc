@@ -46,19 +46,19 @@ void add_proxies(Session& session, std::vector<std::string>& environment) {
     if (!proxies.is_object()) return;
     const json::Value& own = proxies[session.host];
     const json::Value& chosen = own.is_null() ? proxies["default"] : own;
-    constexpr std::pair<std::string_view, std::string_view> names[] = {{"httpProxy", "HTTP_PROXY"},
-                                                                       {"httpsProxy", "HTTPS_PROXY"},
-                                                                       {"ftpProxy", "FTP_PROXY"},
-                                                                       {"noProxy", "NO_PROXY"},
-                                                                       {"allProxy", "ALL_PROXY"}};
+    constexpr std::pair<std::string_view, std::string_view> names[] = {
+        {"httpProxy", "HTTP_PROXY"},
+        {"httpsProxy", "HTTPS_PROXY"},
+        {"ftpProxy", "FTP_PROXY"},
+        {"noProxy", "NO_PROXY"},
+        {"allProxy", "ALL_PROXY"}};
     for (const auto& [member, variable] : names) {
         const json::Value& value = chosen[member];
         if (!value.is_string() || value.as_string().empty()) continue;
         for (const std::string& name : {std::string(variable), lower(variable)}) {
             const bool given =
-                std::any_of(environment.begin(), environment.end(), [&](const std::string& item) {
-                    return item.starts_with(name + "=");
-                });
+                std::any_of(environment.begin(), environment.end(),
+                            [&](const std::string& item) { return item.starts_with(name + "="); });
             if (!given) environment.push_back(name + "=" + value.as_string());
         }
     }
@@ -162,13 +162,14 @@ void set_network(const Arguments& arguments, api::CreateRequest& request) {
                        first.links.empty() && first.mac_address.empty() &&
                        first.driver_opts.empty() && first.gw_priority == 0;
     if (plain) return;
-    const bool user_defined = std::any_of(networks.begin(), networks.end(), [](const auto& network) {
-        return is_user_defined(network.name);
-    });
+    const bool user_defined =
+        std::any_of(networks.begin(), networks.end(),
+                    [](const auto& network) { return is_user_defined(network.name); });
     for (const NetworkValue& network : networks) {
         if (user_defined && !is_user_defined(network.name) && network.name != "default")
-            fail("conflicting options: cannot attach both user-defined and non-user-defined "
-                 "network-modes");
+            fail(
+                "conflicting options: cannot attach both user-defined and non-user-defined "
+                "network-modes");
         auto& endpoints = request.networking_config.endpoints_config;
         if (endpoints.count(network.name))
             fail("network \"{}\" is specified multiple times", network.name);
@@ -190,7 +191,8 @@ void set_volumes(const Arguments& arguments, api::CreateRequest& request) {
     host.volume_driver = arguments.text("volume-driver");
     for (const std::string& text : arguments.list("tmpfs")) {
         const std::size_t colon = text.find(':');
-        host.tmpfs[text.substr(0, colon)] = colon == std::string::npos ? "" : text.substr(colon + 1);
+        host.tmpfs[text.substr(0, colon)] =
+            colon == std::string::npos ? "" : text.substr(colon + 1);
     }
 }
 
@@ -204,7 +206,8 @@ void set_security(const Arguments& arguments, api::HostConfig& host) {
         std::size_t separator = option.find('=');
         if (separator == std::string::npos) separator = option.find(':');
         const std::string key = option.substr(0, separator);
-        const std::string value = separator == std::string::npos ? "" : option.substr(separator + 1);
+        const std::string value =
+            separator == std::string::npos ? "" : option.substr(separator + 1);
         if (value.empty() && key != "no-new-privileges")
             fail("Invalid --security-opt: \"{}\"", option);
         if (key != "seccomp" || value == "builtin" || value == "unconfined") {
@@ -213,7 +216,8 @@ void set_security(const Arguments& arguments, api::HostConfig& host) {
         }
         const std::optional<std::string> profile = find_file(value);
         if (!profile)
-            fail("opening seccomp profile ({0}) failed: open {0}: no such file or directory", value);
+            fail("opening seccomp profile ({0}) failed: open {0}: no such file or directory",
+                 value);
         const std::string compact =
             with_context([&] { return json::dump(json::parse(*profile)); },
                          "compacting json for seccomp profile ({}) failed", value);
@@ -284,10 +288,12 @@ void set_resources(const Arguments& arguments, api::HostConfig& host) {
                parse_throttle_iops);
     for (const std::string& text : arguments.list("ulimit")) {
         const api::Ulimit limit = parse_ulimit(text);
-        std::erase_if(host.ulimits, [&](const api::Ulimit& other) { return other.name == limit.name; });
+        std::erase_if(host.ulimits,
+                      [&](const api::Ulimit& other) { return other.name == limit.name; });
         host.ulimits.push_back(limit);
     }
     for (const std::string& text : arguments.list("device")) {
+        check_device(text);
         if (is_cdi_device(text)) {
             api::DeviceRequest wanted;
             wanted.driver = "cdi";

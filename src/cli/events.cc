@@ -58,18 +58,16 @@ int run(Invocation& call) {
     call.session.ask([&](client::Client& daemon) {
         daemon.events(since, until, make_filters(call.arguments.list("filter")),
                       [&](const api::EventMessage& event) {
-                          if (!program) {
-                              call.session.print_line(describe(event));
-                              return true;
-                          }
-                          TemplateScope scope;
-                          scope.type_name = "*events.Message";
-                          scope.method = [&](std::string_view name, auto) {
-                              return find_go_member(event, name);
-                          };
-                          call.session.print_line(program->execute(api::to_json(event), scope));
-                          return true;
-                      });
+            if (!program) {
+                call.session.print_line(describe(event));
+                return true;
+            }
+            TemplateScope scope;
+            scope.type_name = "*events.Message";
+            scope.method = [&](std::string_view name, auto) { return find_go_member(event, name); };
+            call.session.print_line(program->execute(api::to_json(event), scope));
+            return true;
+        });
     });
     return 0;
 }

@@ -74,8 +74,7 @@ int run_attached(Session& session, const std::string& id, const api::ExecCreateR
     connection.multiplexed = !request.tty;
     SignalQueue signals(false);
     std::optional<RawMode> raw;
-    if (request.tty && request.attach_stdin && is_terminal(STDIN_FILENO))
-        raw.emplace(STDIN_FILENO);
+    if (request.tty && request.attach_stdin && is_terminal(STDIN_FILENO)) raw.emplace(STDIN_FILENO);
     if (request.tty && is_terminal(STDOUT_FILENO)) {
         for (int attempt = 0; attempt < 10 && !resize(daemon, id); ++attempt)
             sys::poll_one(connection.fd.get(), POLLIN, 5);
@@ -95,8 +94,7 @@ int run_attached(Session& session, const std::string& id, const api::ExecCreateR
         return 0;
     }
     if (end == StreamEnd::broken) return 1;
-    const api::ExecInspect ended =
-        Session::from_daemon([&] { return daemon.inspect_exec(id); });
+    const api::ExecInspect ended = Session::from_daemon([&] { return daemon.inspect_exec(id); });
     return static_cast<int>(ended.exit_code.value_or(0));
 }
 

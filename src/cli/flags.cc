@@ -72,8 +72,7 @@ std::string spelled(const Flag& flag) {
 
 Arguments::Arguments(std::span<const Flag> flags) {
     slots_.reserve(flags.size());
-    for (const Flag& flag : flags)
-        slots_.push_back({&flag, {}, std::string(flag.initial)});
+    for (const Flag& flag : flags) slots_.push_back({&flag, {}, std::string(flag.initial)});
 }
 
 Arguments::Slot* Arguments::find_slot(std::string_view name) {

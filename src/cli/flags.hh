@@ -16,7 +16,7 @@ enum class FlagType {
     unsigned_integer,
     bytes,       ///< 512m
     swap_bytes,  ///< bytes, or -1
-    decimal,  ///< 1.5
+    decimal,     ///< 1.5
     duration,
     map,      ///< repeatable key=value
     filter,   ///< repeatable name=value

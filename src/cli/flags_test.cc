@@ -34,7 +34,8 @@ std::string problem_of(std::vector<std::string> words) {
 }
 
 TEST(Flags, ShortFlagsClusterAndTakeValuesInEveryForm) {
-    const Arguments a = parse({"-it", "-eA=1", "-e", "B=2", "-e=C=3", "--env=D=4", "--env", "E=5", "image"});
+    const Arguments a =
+        parse({"-it", "-eA=1", "-e", "B=2", "-e=C=3", "--env=D=4", "--env", "E=5", "image"});
     EXPECT_TRUE(a.flag("interactive"));
     EXPECT_TRUE(a.flag("tty"));
     EXPECT_EQ(a.list("env"), (std::vector<std::string>{"A=1", "B=2", "C=3", "D=4", "E=5"}));
@@ -100,7 +101,7 @@ TEST(Flags, HelpWrapsAtTheWidthOfTheTerminal) {
         {"last", 'n', FlagType::integer, "Newest", "-1"},
         {"hidden", 0, FlagType::text, "never shown", "", nullptr, true},
     };
-    EXPECT_EQ(format_flags(few, 60),
+    EXPECT_EQ(format_flags(few, 58),
               "  -a, --all        Show all containers, not only\n"
               "                   those that are running now\n"
               "  -n, --last int   Newest (default -1)\n");

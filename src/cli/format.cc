@@ -24,8 +24,8 @@ std::string scaled_size(double size, double base, std::span<const std::string_vi
 }
 
 std::size_t count_runes(std::string_view text) {
-    return static_cast<std::size_t>(std::count_if(
-        text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
+    return static_cast<std::size_t>(
+        std::count_if(text.begin(), text.end(), [](char c) { return (c & 0xc0) != 0x80; }));
 }
 
 std::string unescape_format(std::string_view format) {
@@ -45,8 +45,7 @@ Template parse_template(std::string_view text) {
 }
 
 std::string execute(const Template& program, const json::Value& data, const TemplateScope& scope) {
-    return with_context([&] { return program.execute(data, scope); },
-                        "failed to execute template");
+    return with_context([&] { return program.execute(data, scope); }, "failed to execute template");
 }
 
 }  // namespace
@@ -96,8 +95,8 @@ std::string local_rfc3339(std::int64_t ns, bool with_fraction) {
     if (with_fraction) result += fmt::format(".{:09}", ns % 1'000'000'000);
     if (fields.tm_gmtoff == 0) return result + "Z";
     const long minutes = std::labs(fields.tm_gmtoff) / 60;
-    return result +
-           fmt::format("{}{:02}:{:02}", fields.tm_gmtoff < 0 ? '-' : '+', minutes / 60, minutes % 60);
+    return result + fmt::format("{}{:02}:{:02}", fields.tm_gmtoff < 0 ? '-' : '+', minutes / 60,
+                                minutes % 60);
 }
 
 std::string short_id(std::string_view id) {
@@ -134,8 +133,7 @@ std::string align_columns(std::string_view text) {
     for (const auto& cells : lines) {
         for (std::size_t i = 0; i + 1 < cells.size(); ++i) {
             // A column without any text takes no room.
-            const std::size_t width =
-                widths[i] == 0 ? 0 : std::max(widths[i] + padding, minimum);
+            const std::size_t width = widths[i] == 0 ? 0 : std::max(widths[i] + padding, minimum);
             result += cells[i];
             result.append(width - std::min(width, count_runes(cells[i])), ' ');
         }
@@ -168,8 +166,9 @@ std::string format_listing(const Listing& listing, std::string_view format, bool
             headers.append(std::string(column.field), std::string(column.header));
         TemplateScope scope;
         scope.type_name = listing.type_name;
-        scope.method = [&](std::string_view, std::span<const json::Value* const> arguments)
-            -> std::optional<json::Value> {
+        scope.method =
+            [&](std::string_view,
+                std::span<const json::Value* const> arguments) -> std::optional<json::Value> {
             // {{.Label "com.example.stage"}} is headed by the name of the label.
             if (arguments.empty() || !arguments[0]->is_string()) return std::nullopt;
             const std::string& name = arguments[0]->as_string();
@@ -191,8 +190,8 @@ std::string format_listing(const Listing& listing, std::string_view format, bool
 
 std::string format_object(const json::Value& object, std::string_view format) {
     if (format == "json") return json::dump(object) + "\n";
-    const Template program = with_context([&] { return Template(unescape_format(format)); },
-                                          "template parsing error");
+    const Template program =
+        with_context([&] { return Template(unescape_format(format)); }, "template parsing error");
     TemplateScope scope;
     scope.docker_members = true;
     return with_context([&] { return program.execute(object, scope); }, "template parsing error") +

@@ -1,8 +1,8 @@
 #include "cli/format.hh"
 
 #include "base/error.hh"
-#include "cli/help.hh"
 #include "base/file.hh"
+#include "cli/help.hh"
 #include "cli/terminal.hh"
 
 #include <gtest/gtest.h>
@@ -76,7 +76,9 @@ TEST(DetachKeys, AreParsedAndNothingElseIsSwallowed) {
     EXPECT_THROW(parse_detach_keys("foo"), Error);
     DetachFilter filter("\x10\x11");
     EXPECT_EQ(filter.filter("ab\x10").forward, "ab");
-    EXPECT_EQ(filter.filter("c").forward, "\x10" "c");
+    EXPECT_EQ(filter.filter("c").forward,
+              "\x10"
+              "c");
     EXPECT_EQ(filter.filter("\x10\x10").forward, "\x10");
     const DetachFilter::Result result = filter.filter("\x11");
     EXPECT_TRUE(result.detached);
@@ -94,7 +96,8 @@ TEST(Help, OfEveryCommandIsTheGoldenOne) {
         EXPECT_EQ(text, find_file(path).value_or("(missing)")) << path;
     };
     check("program", program_help("hull", 80));
-    for (const Group& group : all_groups()) check(std::string(group.name), group_help(group, "hull"));
+    for (const Group& group : all_groups())
+        check(std::string(group.name), group_help(group, "hull"));
     for (const Command* command : all_commands())
         check(std::string(command->name),
               command_help(*command, "hull", "hull " + std::string(command->name), 80));

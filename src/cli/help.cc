@@ -20,7 +20,8 @@ constexpr Flag globals[] = {
     {"debug", 'D', FlagType::boolean, "Print debugging messages"},
     {"host", 'H', FlagType::list, "Socket of the daemon to talk to"},
     {"log-level", 'l', FlagType::text,
-     "Least severe messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")", "info"},
+     "Least severe messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
+     "info"},
     {"version", 'v', FlagType::boolean, "Print the client's version and exit"},
 };
 

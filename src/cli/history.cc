@@ -18,8 +18,12 @@ constexpr Flag flags[] = {
 };
 
 constexpr Listing::Column columns[] = {
-    {"ID", "IMAGE"},        {"CreatedSince", "CREATED"}, {"CreatedAt", "CREATED AT"},
-    {"CreatedBy", "CREATED BY"}, {"Size", "SIZE"},       {"Comment", "COMMENT"},
+    {"ID", "IMAGE"},
+    {"CreatedSince", "CREATED"},
+    {"CreatedAt", "CREATED AT"},
+    {"CreatedBy", "CREATED BY"},
+    {"Size", "SIZE"},
+    {"Comment", "COMMENT"},
 };
 
 constexpr Listing listing{
@@ -38,9 +42,8 @@ constexpr Listing exact_listing{
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
     const bool shorten = !arguments.flag("no-trunc"), human = arguments.flag("human");
-    const auto items = call.session.ask([&](client::Client& daemon) {
-        return daemon.image_history(arguments.positional[0]);
-    });
+    const auto items = call.session.ask(
+        [&](client::Client& daemon) { return daemon.image_history(arguments.positional[0]); });
     const std::int64_t now_s = now_ns() / 1'000'000'000;
     std::vector<Row> rows;
     for (const api::HistoryItem& item : items) {
@@ -51,13 +54,12 @@ int run(Invocation& call) {
             {"Comment", item.comment},
             {"CreatedAt", created},
             {"CreatedBy", shorten ? ellipsis(made_by, 45) : made_by},
-            {"CreatedSince",
-             !human ? created
-             : item.created <= 0 ? std::string("N/A")
-                                 : human_duration(now_s - item.created) + " ago"},
+            {"CreatedSince", !human              ? created
+                             : item.created <= 0 ? std::string("N/A")
+                                                 : human_duration(now_s - item.created) + " ago"},
             {"ID", shorten && item.id != "<missing>" ? short_id(item.id) : item.id},
-            {"Size", human ? human_size(static_cast<double>(item.size), 3)
-                           : std::to_string(item.size)},
+            {"Size",
+             human ? human_size(static_cast<double>(item.size), 3) : std::to_string(item.size)},
         }});
     }
     call.session.print(format_listing(human ? listing : exact_listing, arguments.text("format"),

@@ -13,10 +13,9 @@ constexpr Flag flags[] = {
 int run(Invocation& call) {
     return inspect_each(call.session, call.arguments.positional, call.arguments.text("format"),
                         [&](const std::string& name) {
-                            return call.session.ask([&](client::Client& daemon) {
-                                return daemon.inspect_image_json(name);
-                            });
-                        });
+        return call.session.ask(
+            [&](client::Client& daemon) { return daemon.inspect_image_json(name); });
+    });
 }
 
 }  // namespace

@@ -26,8 +26,8 @@ int run(Invocation& call) {
     }
     auto filters = make_filters(call.arguments.list("filter"));
     filters["dangling"] = {all ? "false" : "true"};
-    const auto result = call.session.ask(
-        [&](client::Client& daemon) { return daemon.prune_images(filters); });
+    const auto result =
+        call.session.ask([&](client::Client& daemon) { return daemon.prune_images(filters); });
     std::string text;
     if (!result.images_deleted.empty()) {
         text = "Deleted Images:\n";

@@ -20,23 +20,32 @@ constexpr Flag flags[] = {
 };
 
 constexpr Listing::Column columns[] = {
-    {"ID", "IMAGE ID"},           {"Repository", "REPOSITORY"}, {"Tag", "TAG"},
-    {"Digest", "DIGEST"},         {"CreatedSince", "CREATED"},  {"CreatedAt", "CREATED AT"},
-    {"Size", "SIZE"},             {"Containers", "CONTAINERS"}, {"VirtualSize", "SIZE"},
-    {"SharedSize", "SHARED SIZE"}, {"UniqueSize", "UNIQUE SIZE"},
+    {"ID", "IMAGE ID"},
+    {"Repository", "REPOSITORY"},
+    {"Tag", "TAG"},
+    {"Digest", "DIGEST"},
+    {"CreatedSince", "CREATED"},
+    {"CreatedAt", "CREATED AT"},
+    {"Size", "SIZE"},
+    {"Containers", "CONTAINERS"},
+    {"VirtualSize", "SIZE"},
+    {"SharedSize", "SHARED SIZE"},
+    {"UniqueSize", "UNIQUE SIZE"},
 };
 
 constexpr Listing plain_listing{
     .type_name = "*formatter.imageContext",
-    .default_table = "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}"
-                     "{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}",
+    .default_table =
+        "table {{.Repository}}\t{{.Tag}}\t{{.ID}}\t{{if .CreatedSince }}"
+        "{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}",
     .quiet = "{{.ID}}",
     .columns = columns,
 };
 constexpr Listing digest_listing{
     .type_name = plain_listing.type_name,
-    .default_table = "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince }}"
-                     "{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}",
+    .default_table =
+        "table {{.Repository}}\t{{.Tag}}\t{{.Digest}}\t{{.ID}}\t{{if .CreatedSince }}"
+        "{{.CreatedSince}}{{else}}N/A{{end}}\t{{.Size}}",
     .quiet = plain_listing.quiet,
     .columns = columns,
 };
@@ -71,9 +80,9 @@ std::vector<Name> names_of(const api::ImageSummary& image, bool digests) {
     std::vector<Name> names;
     for (const auto& [repository, its_tags] : tags) {
         std::vector<std::string> its_sums;
-        const auto found = std::find_if(sums.begin(), sums.end(), [&, &repo = repository](const auto& e) {
-            return e.first == repo;
-        });
+        const auto found =
+            std::find_if(sums.begin(), sums.end(),
+                         [&, &repo = repository](const auto& e) { return e.first == repo; });
         if (found != sums.end()) {
             its_sums = found->second;
             sums.erase(found);
@@ -117,14 +126,12 @@ int run(Invocation& call) {
     std::vector<Row> rows;
     for (const api::ImageSummary& image : images) {
         for (const Name& name : names_of(image, digests)) {
-            const std::int64_t unique =
-                image.shared_size < 0 ? -1 : image.size - image.shared_size;
+            const std::int64_t unique = image.shared_size < 0 ? -1 : image.size - image.shared_size;
             rows.push_back({json::Object{
                 {"Containers", counted(image.containers)},
                 {"CreatedAt", go_time(image.created)},
-                {"CreatedSince", image.created > 0
-                                     ? human_duration(now_s - image.created) + " ago"
-                                     : std::string("N/A")},
+                {"CreatedSince", image.created > 0 ? human_duration(now_s - image.created) + " ago"
+                                                   : std::string("N/A")},
                 {"Digest", name.digest},
                 {"ID", shorten ? short_id(image.id) : image.id},
                 {"Repository", name.repository},

@@ -39,9 +39,8 @@ int run(Invocation& call) {
     call.session.ask([&](client::Client& daemon) {
         daemon.import_image(file ? file.get() : STDIN_FILENO, options,
                             [&](const api::ProgressMessage& message) {
-                                if (message.status.starts_with("sha256:"))
-                                    call.session.print_line(message.status);
-                            });
+            if (message.status.starts_with("sha256:")) call.session.print_line(message.status);
+        });
     });
     return 0;
 }

@@ -26,8 +26,8 @@ std::string describe(const json::Value& info) {
         fmt::format("Client:\n Version:    {}\n Context:    default\n\nServer:\n", HULL_VERSION);
     add_line(text, "Containers", info["Containers"]);
     for (std::string_view state : {"Running", "Paused", "Stopped"})
-        text += " " + fmt::format(" {}: {}\n", state,
-                                  print_go(info[fmt::format("Containers{}", state)]));
+        text += " " +
+                fmt::format(" {}: {}\n", state, print_go(info[fmt::format("Containers{}", state)]));
     add_line(text, "Images", info["Images"]);
     add_line(text, "Server Version", info["ServerVersion"]);
     add_line(text, "Storage Driver", info["Driver"]);
@@ -73,8 +73,7 @@ std::string describe(const json::Value& info) {
 }
 
 int run(Invocation& call) {
-    json::Value info =
-        call.session.ask([](client::Client& daemon) { return daemon.get("/info"); });
+    json::Value info = call.session.ask([](client::Client& daemon) { return daemon.get("/info"); });
     const std::string& format = call.arguments.text("format");
     if (!format.empty()) {
         info["ClientInfo"] = json::Object{{"Debug", call.session.debug},

@@ -42,21 +42,22 @@ int run(Invocation& call) {
     for (const Kind& kind : kinds) known |= kind.name == type;
     if (!known)
         throw Error(ErrorKind::invalid_argument, "\"{}\" is not a valid value for --type", type);
-    return inspect_each(
-        call.session, call.arguments.positional, call.arguments.text("format"),
-        [&](const std::string& name) {
-            for (const Kind& kind : kinds) {
-                if (!type.empty() && kind.name != type) continue;
-                try {
-                    return call.session.ask([&](client::Client& daemon) {
-                        return get_object(daemon, kind, name, size);
-                    });
-                } catch (const Error& error) {
-                    if (!type.empty() || error.kind() != ErrorKind::not_found) throw;
-                }
+    return inspect_each(call.session, call.arguments.positional, call.arguments.text("format"),
+                        [&](const std::string& name) {
+        for (const Kind& kind : kinds) {
+            if (!type.empty() && kind.name != type) continue;
+            try {
+                return call.session.ask(
+                    [&](client::Client& daemon) { return get_object(daemon, kind, name, size); });
+            } catch (const Error& error) {
+                // A daemon without networks or volumes has no such object either.
+                if (!type.empty() || (error.kind() != ErrorKind::not_found &&
+                                      error.kind() != ErrorKind::unsupported))
+                    throw;
             }
-            throw Error(ErrorKind::not_found, "Error: No such object: {}", name);
-        });
+        }
+        throw Error(ErrorKind::not_found, "Error: No such object: {}", name);
+    });
 }
 
 }  // namespace

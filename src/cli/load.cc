@@ -20,16 +20,15 @@ int run(Invocation& call) {
     if (!path.empty()) {
         file = with_context([&] { return sys::open(path, O_RDONLY); }, "reading the archive");
     } else if (is_terminal(STDIN_FILENO)) {
-        throw Error(ErrorKind::invalid_argument,
-                    "requested load from stdin, but stdin is empty");
+        throw Error(ErrorKind::invalid_argument, "requested load from stdin, but stdin is empty");
     }
     const bool quiet = call.arguments.flag("quiet") || !is_terminal(STDOUT_FILENO);
     call.session.ask([&](client::Client& daemon) {
         daemon.load_images(file ? file.get() : STDIN_FILENO, quiet,
                            [&](const api::ProgressMessage& message) {
-                               // The names of what was loaded are the result.
-                               if (!message.stream.empty()) call.session.print(message.stream);
-                           });
+            // The names of what was loaded are the result.
+            if (!message.stream.empty()) call.session.print(message.stream);
+        });
     });
     return 0;
 }

@@ -34,9 +34,8 @@ int run(Invocation& call) {
     options.tail = call.arguments.text("tail");
     options.since = timestamp(call.arguments, "since");
     options.until = timestamp(call.arguments, "until");
-    const bool terminal = call.session.ask([&](client::Client& daemon) {
-        return daemon.inspect_container(name).config.tty;
-    });
+    const bool terminal = call.session.ask(
+        [&](client::Client& daemon) { return daemon.inspect_container(name).config.tty; });
     http::ClientResponse response = call.session.ask(
         [&](client::Client& daemon) { return daemon.container_logs(name, options); });
     copy_body(response, !terminal);

@@ -21,27 +21,36 @@ constexpr Flag flags[] = {
 };
 
 constexpr Listing::Column columns[] = {
-    {"ID", "CONTAINER ID"},     {"Image", "IMAGE"},
-    {"Command", "COMMAND"},     {"CreatedAt", "CREATED AT"},
-    {"RunningFor", "CREATED"},  {"Ports", "PORTS"},
-    {"State", "STATE"},         {"Status", "STATUS"},
-    {"HealthStatus", "HEALTH"}, {"Size", "SIZE"},
-    {"Names", "NAMES"},         {"Labels", "LABELS"},
-    {"LocalVolumes", "LOCAL VOLUMES"}, {"Mounts", "MOUNTS"},
+    {"ID", "CONTAINER ID"},
+    {"Image", "IMAGE"},
+    {"Command", "COMMAND"},
+    {"CreatedAt", "CREATED AT"},
+    {"RunningFor", "CREATED"},
+    {"Ports", "PORTS"},
+    {"State", "STATE"},
+    {"Status", "STATUS"},
+    {"HealthStatus", "HEALTH"},
+    {"Size", "SIZE"},
+    {"Names", "NAMES"},
+    {"Labels", "LABELS"},
+    {"LocalVolumes", "LOCAL VOLUMES"},
+    {"Mounts", "MOUNTS"},
     {"Networks", "NETWORKS"},
 };
 
 constexpr Listing plain_listing{
     .type_name = "*formatter.ContainerContext",
-    .default_table = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t"
-                     "{{.Ports}}\t{{.Names}}",
+    .default_table =
+        "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t"
+        "{{.Ports}}\t{{.Names}}",
     .quiet = "{{.ID}}",
     .columns = columns,
 };
 constexpr Listing sized_listing{
     .type_name = plain_listing.type_name,
-    .default_table = "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t"
-                     "{{.Ports}}\t{{.Names}}\t{{.Size}}",
+    .default_table =
+        "table {{.ID}}\t{{.Image}}\t{{.Command}}\t{{.RunningFor}}\t{{.Status}}\t"
+        "{{.Ports}}\t{{.Names}}\t{{.Size}}",
     .quiet = plain_listing.quiet,
     .columns = columns,
 };
@@ -69,7 +78,8 @@ std::string names_of(const api::ContainerSummary& container, bool shorten) {
 std::string image_of(const api::ContainerSummary& container, bool shorten) {
     if (container.image.empty()) return "<no image>";
     if (!shorten) return container.image;
-    if (short_id(container.image) == short_id(container.image_id)) return short_id(container.image_id);
+    if (short_id(container.image) == short_id(container.image_id))
+        return short_id(container.image_id);
     const std::size_t digest = container.image.find('@');
     const std::size_t colon = container.image.substr(0, digest).rfind(':');
     const std::size_t slash = container.image.substr(0, digest).rfind('/');
@@ -97,9 +107,9 @@ std::string ports_of(const api::ContainerSummary& container) {
         };
         while (i + count < ports.size() && continues(ports[i + count])) ++count;
         const auto range = [&](std::int64_t port) {
-            return count == 1 ? std::to_string(port)
-                              : fmt::format("{}-{}", port,
-                                            port + static_cast<std::int64_t>(count) - 1);
+            return count == 1
+                       ? std::to_string(port)
+                       : fmt::format("{}-{}", port, port + static_cast<std::int64_t>(count) - 1);
         };
         std::string text = range(first.private_port) + "/" + first.type;
         if (first.public_port) {
@@ -159,9 +169,9 @@ Row make_row(const api::ContainerSummary& container, bool shorten, std::int64_t 
         {"State", container.state},
         {"Status", container.status},
     };
-    row.method = [&container](std::string_view name,
-                              std::span<const json::Value* const> arguments)
-        -> std::optional<json::Value> {
+    row.method = [&container](
+                     std::string_view name,
+                     std::span<const json::Value* const> arguments) -> std::optional<json::Value> {
         if (name == "HealthStatus") return json::Value(health_of(container.status));
         if (name != "Label" || arguments.size() != 1 || !arguments[0]->is_string())
             return std::nullopt;
@@ -179,9 +189,8 @@ int run(Invocation& call) {
     int limit = static_cast<int>(arguments.integer("last"));
     if (arguments.flag("latest")) limit = 1;
     // The daemon measures sizes only when somebody looks at them.
-    const bool sized =
-        arguments.flag("size") ||
-        (!arguments.given("size") && format.find(".Size") != std::string::npos);
+    const bool sized = arguments.flag("size") ||
+                       (!arguments.given("size") && format.find(".Size") != std::string::npos);
     const bool listing_sized = arguments.flag("size");
     const std::vector<api::ContainerSummary> containers =
         call.session.ask([&](client::Client& daemon) {

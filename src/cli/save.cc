@@ -37,8 +37,9 @@ http::ClientResponse request(Invocation& call) {
 /// The archive appears under its name only once it is whole.
 void save_to_file(Invocation& call, const Path& path) {
     const Path partial = path + "." + random_hex(4) + ".partial";
-    const Fd file = with_context([&] { return sys::open(partial, O_WRONLY | O_CREAT | O_EXCL, 0600); },
-                                 "failed to save image: invalid output path");
+    const Fd file =
+        with_context([&] { return sys::open(partial, O_WRONLY | O_CREAT | O_EXCL, 0600); },
+                     "failed to save image: invalid output path");
     try {
         http::ClientResponse response = request(call);
         copy(response, file.get());

@@ -17,8 +17,8 @@ constexpr Flag flags[] = {
 int start_attached(Invocation& call) {
     Session& session = call.session;
     const std::string& name = call.arguments.positional[0];
-    const api::ContainerInspect container = session.ask(
-        [&](client::Client& daemon) { return daemon.inspect_container(name); });
+    const api::ContainerInspect container =
+        session.ask([&](client::Client& daemon) { return daemon.inspect_container(name); });
     AttachPlan plan;
     plan.id = container.id;
     plan.terminal = container.config.tty;
@@ -32,8 +32,7 @@ int start_attached(Invocation& call) {
         return attach(session, plan).exit_code;
     } catch (const Error& error) {
         session.complain(error.message());
-        return start_failure_code(error.message()) == 125 ? 1
-                                                          : start_failure_code(error.message());
+        return start_failure_code(error.message()) == 125 ? 1 : start_failure_code(error.message());
     }
 }
 

@@ -132,10 +132,10 @@ StreamEnd stream(client::Connection& connection, const StreamPlan& plan) {
     const IgnoreBrokenPipes ignore_broken_pipes;
     const int socket = connection.fd.get();
     Demultiplexer demultiplexer(connection.multiplexed, plan.output, plan.errors);
-    DetachFilter detach(plan.terminal && is_terminal(STDIN_FILENO)
-                            ? parse_detach_keys(plan.detach_keys.empty() ? "ctrl-p,ctrl-q"
-                                                                         : plan.detach_keys)
-                            : std::string());
+    DetachFilter detach(
+        plan.terminal && is_terminal(STDIN_FILENO)
+            ? parse_detach_keys(plan.detach_keys.empty() ? "ctrl-p,ctrl-q" : plan.detach_keys)
+            : std::string());
     std::vector<char> received(buffer_size), typed(buffer_size);
     std::string to_send;  // typed, not yet taken by the socket
     std::size_t sent = 0;
@@ -198,9 +198,8 @@ StreamEnd stream(client::Connection& connection, const StreamPlan& plan) {
         constexpr std::size_t none = 99;
         std::size_t at_socket = none, at_stdin = none, at_signals = none, at_wait = none,
                     at_output = none;
-        const short socket_events =
-            static_cast<short>((output_open && blocked_fd < 0 ? POLLIN : 0) |
-                               (sent < to_send.size() ? POLLOUT : 0));
+        const short socket_events = static_cast<short>(
+            (output_open && blocked_fd < 0 ? POLLIN : 0) | (sent < to_send.size() ? POLLOUT : 0));
         if (socket_events) at_socket = watch(socket, socket_events);
         if (reading_stdin && to_send.empty()) at_stdin = watch(STDIN_FILENO, POLLIN);
         if (plan.signals) at_signals = watch(plan.signals->fd(), POLLIN);
@@ -231,8 +230,7 @@ StreamEnd stream(client::Connection& connection, const StreamPlan& plan) {
         if (ready(at_socket)) {
             if (sent < to_send.size()) flush_input();
             if (output_open && blocked_fd < 0) {
-                const ssize_t got =
-                    ::recv(socket, received.data(), received.size(), MSG_DONTWAIT);
+                const ssize_t got = ::recv(socket, received.data(), received.size(), MSG_DONTWAIT);
                 if (got > 0) {
                     demultiplexer.feed({received.data(), static_cast<std::size_t>(got)});
                     if (!flush_output()) return StreamEnd::broken;

@@ -9,7 +9,8 @@ namespace {
 int run(Invocation& call) {
     const std::vector<std::string>& names = call.arguments.positional;
     if (names[1].find('@') != std::string::npos)
-        throw Error(ErrorKind::invalid_argument, "refusing to create a tag with a digest reference");
+        throw Error(ErrorKind::invalid_argument,
+                    "refusing to create a tag with a digest reference");
     const std::string target = with_default_tag(names[1]);
     const std::size_t colon = target.rfind(':');
     call.session.ask([&](client::Client& daemon) {

@@ -49,7 +49,8 @@ bool is_word(char c) {
 }
 
 [[noreturn]] void fail_at(std::string_view source, std::size_t position, std::string_view what) {
-    const auto line = 1 + std::count(source.begin(), source.begin() + static_cast<long>(position), '\n');
+    const auto line =
+        1 + std::count(source.begin(), source.begin() + static_cast<long>(position), '\n');
     throw Error(ErrorKind::invalid_argument, "template: :{}: {}", line, what);
 }
 
@@ -60,7 +61,8 @@ public:
     std::vector<Token> run() {
         while (at_ < source_.size()) {
             const std::size_t open = source_.find("{{", at_);
-            std::string text(source_.substr(at_, open == std::string_view::npos ? open : open - at_));
+            std::string text(
+                source_.substr(at_, open == std::string_view::npos ? open : open - at_));
             const std::size_t text_start = at_;
             if (trim_next_) text.erase(0, text.find_first_not_of(" \t\r\n"));
             trim_next_ = false;
@@ -121,8 +123,8 @@ private:
             }
             if (c == '\n') fail_at(source_, at_, "unclosed action");
             if (std::isspace(static_cast<unsigned char>(c))) {
-                while (at_ < source_.size() && (source_[at_] == ' ' || source_[at_] == '\t' ||
-                                                source_[at_] == '\r') &&
+                while (at_ < source_.size() &&
+                       (source_[at_] == ' ' || source_[at_] == '\t' || source_[at_] == '\r') &&
                        !closes_with_trim())
                     ++at_;
                 add(TokenKind::space, " ", start);
@@ -165,10 +167,9 @@ private:
                        (c == '.' && at_ + 1 < source_.size() &&
                         std::isdigit(static_cast<unsigned char>(source_[at_ + 1])))) {
                 ++at_;
-                while (at_ < source_.size() &&
-                       (is_word(source_[at_]) || source_[at_] == '.' ||
-                        ((source_[at_] == '+' || source_[at_] == '-') &&
-                         std::tolower(source_[at_ - 1]) == 'e')))
+                while (at_ < source_.size() && (is_word(source_[at_]) || source_[at_] == '.' ||
+                                                ((source_[at_] == '+' || source_[at_] == '-') &&
+                                                 std::tolower(source_[at_ - 1]) == 'e')))
                     ++at_;
                 add(TokenKind::number, std::string(source_.substr(start, at_ - start)), start);
             } else if (c == '.') {
@@ -198,8 +199,8 @@ private:
     void lex_quoted(char quote) {
         const std::size_t start = at_++;
         std::string text;
-        const std::string_view unterminated = quote == '"' ? "unterminated quoted string"
-                                                           : "unterminated character constant";
+        const std::string_view unterminated =
+            quote == '"' ? "unterminated quoted string" : "unterminated character constant";
         for (;; ++at_) {
             if (at_ >= source_.size() || source_[at_] == '\n')
                 fail_at(source_, start, unterminated);
@@ -219,8 +220,8 @@ private:
                     case 'x': {
                         unsigned code = 0;
                         const std::string_view digits = source_.substr(at_ + 1, 2);
-                        const auto [end, error] = std::from_chars(
-                            digits.data(), digits.data() + digits.size(), code, 16);
+                        const auto [end, error] =
+                            std::from_chars(digits.data(), digits.data() + digits.size(), code, 16);
                         if (error != std::errc() || end != digits.data() + 2)
                             fail_at(source_, start, "invalid syntax");
                         text += static_cast<char>(code);
@@ -279,9 +280,9 @@ struct Node {
 };
 
 constexpr std::string_view functions[] = {
-    "and", "eq",  "ge",    "gt",     "html",  "index",   "join",  "json",  "le",       "len",
-    "lower", "lt", "ne",   "not",    "or",    "pad",     "print", "printf", "println", "slice",
-    "split", "title", "truncate", "upper", "urlquery"};
+    "and",     "eq",    "ge",    "gt",    "html",     "index", "join",    "json",  "le",
+    "len",     "lower", "lt",    "ne",    "not",      "or",    "pad",     "print", "printf",
+    "println", "slice", "split", "title", "truncate", "upper", "urlquery"};
 
 class Parser {
 public:
@@ -343,10 +344,14 @@ private:
                 }
                 if (word == "break" || word == "continue") {
                     take();
-                    if (loop_depth == 0) fail(fmt::format("{{{{{}}}}} outside {{{{range}}}}", word));
+                    if (loop_depth == 0)
+                        fail(fmt::format("{{{{{}}}}} outside {{{{range}}}}", word));
                     expect_close(word);
                     nodes.push_back({word == "break" ? Node::Kind::break_ : Node::Kind::continue_,
-                                     "", {}, {}, {}});
+                                     "",
+                                     {},
+                                     {},
+                                     {}});
                     continue;
                 }
                 if (word == "define" || word == "block" || word == "template") {
@@ -381,7 +386,8 @@ private:
         const int inner = loop_depth + (word == "range" ? 1 : 0);
         std::string stop = parse_list(node.body, inner);
         if (stop == "else") {
-            if (peek().kind == TokenKind::identifier && (peek().text == "if" || peek().text == "with")) {
+            if (peek().kind == TokenKind::identifier &&
+                (peek().text == "if" || peek().text == "with")) {
                 const std::string nested = take().text;
                 node.otherwise.push_back(parse_branch(nested, loop_depth));
                 return node;  // the nested branch took our {{end}}
@@ -464,9 +470,7 @@ private:
         term.position = token.position;
         switch (token.kind) {
             case TokenKind::dot: term.source = "."; break;
-            case TokenKind::field:
-                term.kind = Term::Kind::field;
-                break;  // the loop below takes it
+            case TokenKind::field: term.kind = Term::Kind::field; break;  // the loop below takes it
             case TokenKind::variable:
                 term.kind = Term::Kind::variable;
                 term.name = term.source = token.text;
@@ -575,17 +579,27 @@ std::string_view type_of(const Value& value) {
 
 /// Members of Docker's structs that are pointers: nil prints as <nil>.
 constexpr std::string_view pointer_members[] = {
-    "BindOptions", "DriverConfig",   "Health",         "Healthcheck",  "IPAMConfig", "ImageOptions",
-    "Init",        "MemorySwappiness", "OomKillDisable", "PidsLimit", "SizeRootFs", "SizeRw",
-    "StopTimeout", "TmpfsOptions",   "VolumeOptions"};
+    "BindOptions",  "DriverConfig", "Health",           "Healthcheck",    "IPAMConfig",
+    "ImageOptions", "Init",         "MemorySwappiness", "OomKillDisable", "PidsLimit",
+    "SizeRootFs",   "SizeRw",       "StopTimeout",      "TmpfsOptions",   "VolumeOptions"};
 /// Members that are Go maps.
 constexpr std::string_view map_members[] = {
-    "Annotations", "Config",  "Data",    "DriverOpts",   "ExposedPorts", "Labels", "Networks",
-    "Options",     "PortBindings", "Ports", "StorageOpt", "Sysctls",     "Tmpfs",  "Volumes"};
+    "Annotations", "Config",       "Data",  "DriverOpts", "ExposedPorts", "Labels", "Networks",
+    "Options",     "PortBindings", "Ports", "StorageOpt", "Sysctls",      "Tmpfs",  "Volumes"};
 /// Members with `omitempty` that are strings or slices.
-constexpr std::string_view other_optional_members[] = {
-    "ArgsEscaped", "Cgroup", "MacAddress", "Mounts", "NetworkDisabled", "OsVersion", "Runtime",
-    "Shell", "StopSignal", "Variant", "Platform", "GwPriority", "ImageManifestDescriptor"};
+constexpr std::string_view other_optional_members[] = {"ArgsEscaped",
+                                                       "Cgroup",
+                                                       "MacAddress",
+                                                       "Mounts",
+                                                       "NetworkDisabled",
+                                                       "OsVersion",
+                                                       "Runtime",
+                                                       "Shell",
+                                                       "StopSignal",
+                                                       "Variant",
+                                                       "Platform",
+                                                       "GwPriority",
+                                                       "ImageManifestDescriptor"};
 
 template <std::size_t N>
 bool contains(const std::string_view (&list)[N], std::string_view name) {
@@ -673,9 +687,8 @@ private:
             newline == std::string_view::npos ? term.position : term.position - newline - 1;
         const std::string context =
             term.source.size() > 20 ? term.source.substr(0, 20) + "..." : term.source;
-        throw Error(ErrorKind::invalid_argument,
-                    "template: :{}:{}: executing \"{}\" at <{}>: {}", line, column, name_, context,
-                    what);
+        throw Error(ErrorKind::invalid_argument, "template: :{}:{}: executing \"{}\" at <{}>: {}",
+                    line, column, name_, context, what);
     }
 
     const Value* keep(Value value) { return &kept_.emplace_back(std::move(value)); }
@@ -686,8 +699,7 @@ private:
                 case Node::Kind::text: output_ += node.text; break;
                 case Node::Kind::action: {
                     const Operand result = evaluate(node.pipeline, dot);
-                    if (node.pipeline.variables.empty())
-                        output_ += print_operand(result);
+                    if (node.pipeline.variables.empty()) output_ += print_operand(result);
                     break;
                 }
                 case Node::Kind::if_:
@@ -841,10 +853,10 @@ private:
             if (!receiver.is_object()) {
                 if (receiver.is_null())
                     fail(term, fmt::format("nil pointer evaluating interface {{}}.{}", name));
-                fail(term, fmt::format("can't evaluate field {} in type {}", name,
-                                       receiver.is_array() || receiver.is_string()
-                                           ? "interface {}"
-                                           : type_of(receiver)));
+                fail(term,
+                     fmt::format("can't evaluate field {} in type {}", name,
+                                 receiver.is_array() || receiver.is_string() ? "interface {}"
+                                                                             : type_of(receiver)));
             }
             const Value* member = receiver.as_object().find(name);
             if (!member) {
@@ -863,10 +875,10 @@ private:
                     fail(term, fmt::format("map has no entry for key {}", quote_go(name)));
                 }
                 static const Value null, empty{""};
-                member = contains(other_optional_members, name) && name != "Mounts" &&
-                                 name != "Shell"
-                             ? &empty
-                             : &null;
+                member =
+                    contains(other_optional_members, name) && name != "Mounts" && name != "Shell"
+                        ? &empty
+                        : &null;
             }
             from = {member, name};
         }
@@ -901,10 +913,11 @@ private:
         for (const Operand& operand : operands) arguments.push_back(operand.value);
         const auto want = [&](std::size_t min, std::size_t max) {
             if (count >= min && count <= max) return;
-            fail(head, min == max ? fmt::format("wrong number of args for {}: want {} got {}", name,
-                                                min, count)
-                                  : fmt::format("wrong number of args for {}: want at least {} got {}",
-                                                name, min, count));
+            fail(head,
+                 min == max
+                     ? fmt::format("wrong number of args for {}: want {} got {}", name, min, count)
+                     : fmt::format("wrong number of args for {}: want at least {} got {}", name,
+                                   min, count));
         };
         const auto text = [&](std::size_t i) -> const std::string& {
             if (!arguments[i]->is_string())
@@ -944,8 +957,8 @@ private:
             std::string result;
             if (arguments[0]->is_array()) {
                 for (const Value& item : arguments[0]->as_array())
-                    result += (&item == arguments[0]->as_array().data() ? "" : text(1)) +
-                              print_go(item);
+                    result +=
+                        (&item == arguments[0]->as_array().data() ? "" : text(1)) + print_go(item);
             }
             return give(result);
         }
@@ -970,19 +983,22 @@ private:
         if (name == "pad") {
             want(3, 3);
             if (text(0).empty()) return give("");
-            return give(std::string(static_cast<std::size_t>(std::max<std::int64_t>(number(1), 0)), ' ') +
-                        text(0) +
-                        std::string(static_cast<std::size_t>(std::max<std::int64_t>(number(2), 0)), ' '));
+            return give(
+                std::string(static_cast<std::size_t>(std::max<std::int64_t>(number(1), 0)), ' ') +
+                text(0) +
+                std::string(static_cast<std::size_t>(std::max<std::int64_t>(number(2), 0)), ' '));
         }
         if (name == "truncate") {
             want(2, 2);
             const std::int64_t length = number(1);
-            return give(text(0).substr(0, static_cast<std::size_t>(std::max<std::int64_t>(length, 0))));
+            return give(
+                text(0).substr(0, static_cast<std::size_t>(std::max<std::int64_t>(length, 0))));
         }
         if (name == "print" || name == "println") {
             std::string result;
             for (std::size_t i = 0; i < count; ++i) {
-                const bool strings = i > 0 && (arguments[i]->is_string() || arguments[i - 1]->is_string());
+                const bool strings =
+                    i > 0 && (arguments[i]->is_string() || arguments[i - 1]->is_string());
                 if (i > 0 && (name == "println" || !strings)) result += ' ';
                 result += print_go(*arguments[i], operands[i].name);
             }
@@ -1031,8 +1047,9 @@ private:
             const Value& from = *item.value;
             if (from.is_array() || (from.is_null() && key.is_number())) {
                 if (type_of(key) != "int")
-                    fail(head, fmt::format("error calling index: cannot index slice/array with type {}",
-                                           type_of(key)));
+                    fail(head,
+                         fmt::format("error calling index: cannot index slice/array with type {}",
+                                     type_of(key)));
                 const std::int64_t at = key.as_int();
                 const std::int64_t size =
                     from.is_array() ? static_cast<std::int64_t>(from.as_array().size()) : 0;
@@ -1044,13 +1061,15 @@ private:
                 item = {&from.as_array()[static_cast<std::size_t>(at)], ""};
             } else if (from.is_object()) {
                 if (!key.is_string())
-                    fail(head, fmt::format("error calling index: value has type {}; should be string",
-                                           type_of(key)));
+                    fail(head,
+                         fmt::format("error calling index: value has type {}; should be string",
+                                     type_of(key)));
                 const Value* member = from.as_object().find(key.as_string());
                 // A missing key is the zero value of the map's elements: "" where they are strings.
                 static const Value empty{""};
-                const bool strings = std::all_of(from.as_object().begin(), from.as_object().end(),
-                                                 [](const auto& m) { return m.second.is_string(); });
+                const bool strings =
+                    std::all_of(from.as_object().begin(), from.as_object().end(),
+                                [](const auto& m) { return m.second.is_string(); });
                 item = {member ? member : strings ? &empty : &null, ""};
             } else if (from.is_null()) {
                 static const Value empty{""};
@@ -1066,7 +1085,8 @@ private:
     Value slice(const Term& head, const std::vector<const Value*>& arguments) {
         const Value& from = *arguments[0];
         if (!from.is_string() && !from.is_array())
-            fail(head, fmt::format("error calling slice: can't slice item of type {}", type_of(from)));
+            fail(head,
+                 fmt::format("error calling slice: can't slice item of type {}", type_of(from)));
         const auto size = static_cast<std::int64_t>(from.is_string() ? from.as_string().size()
                                                                      : from.as_array().size());
         std::int64_t bounds[2] = {0, size};
@@ -1076,7 +1096,8 @@ private:
                                        type_of(*arguments[i])));
             bounds[i - 1] = arguments[i]->as_int();
             if (bounds[i - 1] < 0 || bounds[i - 1] > size)
-                fail(head, fmt::format("error calling slice: index out of range: {}", bounds[i - 1]));
+                fail(head,
+                     fmt::format("error calling slice: index out of range: {}", bounds[i - 1]));
         }
         if (bounds[0] > bounds[1])
             fail(head, fmt::format("error calling slice: invalid slice index: {} > {}", bounds[0],
@@ -1098,7 +1119,8 @@ private:
                 fail(head, fmt::format("error calling {}: non-comparable type {}: {}", name,
                                        print_go(left), type_of(left)));
             if (type_of(left) != type_of(right))
-                fail(head, fmt::format("error calling {}: incompatible types for comparison", name));
+                fail(head,
+                     fmt::format("error calling {}: incompatible types for comparison", name));
             return left == right;
         };
         if (name == "eq")
@@ -1127,12 +1149,18 @@ private:
     static std::string escape_html(std::string_view text) {
         std::string result;
         for (char c : text) {
-            if (c == '&') result += "&amp;";
-            else if (c == '<') result += "&lt;";
-            else if (c == '>') result += "&gt;";
-            else if (c == '"') result += "&#34;";
-            else if (c == '\'') result += "&#39;";
-            else result += c;
+            if (c == '&')
+                result += "&amp;";
+            else if (c == '<')
+                result += "&lt;";
+            else if (c == '>')
+                result += "&gt;";
+            else if (c == '"')
+                result += "&#34;";
+            else if (c == '\'')
+                result += "&#39;";
+            else
+                result += c;
         }
         return result;
     }
@@ -1140,7 +1168,8 @@ private:
     static std::string escape_url(std::string_view text) {
         std::string result;
         for (char c : text) {
-            if (std::isalnum(static_cast<unsigned char>(c)) || std::string_view("-_.~").find(c) != std::string_view::npos)
+            if (std::isalnum(static_cast<unsigned char>(c)) ||
+                std::string_view("-_.~").find(c) != std::string_view::npos)
                 result += c;
             else if (c == ' ')
                 result += '+';
@@ -1161,7 +1190,9 @@ private:
             }
             bool left = false, zero = false, plus = false, sharp = false, precise = false;
             std::size_t width = 0, precision = 0;
-            for (++at; at < pattern.size() && std::string_view("-0+# ").find(pattern[at]) != std::string_view::npos; ++at) {
+            for (++at; at < pattern.size() &&
+                       std::string_view("-0+# ").find(pattern[at]) != std::string_view::npos;
+                 ++at) {
                 left |= pattern[at] == '-';
                 zero |= pattern[at] == '0';
                 plus |= pattern[at] == '+';
@@ -1176,8 +1207,10 @@ private:
                                 : 0;
                     return;
                 }
-                for (; at < pattern.size() && std::isdigit(static_cast<unsigned char>(pattern[at])); ++at)
-                    count = std::min<std::size_t>(count * 10 + static_cast<std::size_t>(pattern[at] - '0'), 4096);
+                for (; at < pattern.size() && std::isdigit(static_cast<unsigned char>(pattern[at]));
+                     ++at)
+                    count = std::min<std::size_t>(
+                        count * 10 + static_cast<std::size_t>(pattern[at] - '0'), 4096);
             };
             read_count(width);
             if (at < pattern.size() && pattern[at] == '.') {
@@ -1200,7 +1233,8 @@ private:
             }
             const Operand& operand = operands[next++];
             const Value& value = *operand.value;
-            std::string text = format_verb(verb, value, operand.name, precise, precision, plus, sharp);
+            std::string text =
+                format_verb(verb, value, operand.name, precise, precision, plus, sharp);
             std::size_t runes = 0;
             for (std::size_t i = 0; i < text.size(); i = next_rune(text, i)) ++runes;
             const std::size_t padding = width > runes ? width - runes : 0;
@@ -1233,12 +1267,15 @@ private:
                 if (value.is_string()) return quote_go(value.as_string());
                 break;
             case 'd':
-                if (integer) return fmt::format("{}{}", plus && value.as_int() >= 0 ? "+" : "", value.as_int());
+                if (integer)
+                    return fmt::format("{}{}", plus && value.as_int() >= 0 ? "+" : "",
+                                       value.as_int());
                 break;
             case 'x':
             case 'X':
-                if (integer) return verb == 'x' ? fmt::format("{}{:x}", sharp ? "0x" : "", value.as_int())
-                                                : fmt::format("{}{:X}", sharp ? "0X" : "", value.as_int());
+                if (integer)
+                    return verb == 'x' ? fmt::format("{}{:x}", sharp ? "0x" : "", value.as_int())
+                                       : fmt::format("{}{:X}", sharp ? "0X" : "", value.as_int());
                 if (value.is_string()) {
                     std::string hex;
                     for (unsigned char c : value.as_string()) hex += fmt::format("{:02x}", c);
@@ -1259,9 +1296,11 @@ private:
             case 'e':
             case 'g':
                 if (value.is_number() && !integer)
-                    return verb == 'f'   ? fmt::format("{:.{}f}", value.as_double(), precise ? precision : 6)
-                           : verb == 'e' ? fmt::format("{:.{}e}", value.as_double(), precise ? precision : 6)
-                                         : print_number(value);
+                    return verb == 'f'
+                               ? fmt::format("{:.{}f}", value.as_double(), precise ? precision : 6)
+                           : verb == 'e'
+                               ? fmt::format("{:.{}e}", value.as_double(), precise ? precision : 6)
+                               : print_number(value);
                 break;
             default: break;
         }

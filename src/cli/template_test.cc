@@ -109,8 +109,8 @@ TEST(Template, ProblemsReadLikeGos) {
 TEST(Template, RowsAreStructsWithMethods) {
     TemplateScope scope;
     scope.type_name = "*formatter.ContainerContext";
-    scope.method = [](std::string_view name, std::span<const json::Value* const> arguments)
-        -> std::optional<json::Value> {
+    scope.method = [](std::string_view name,
+                      std::span<const json::Value* const> arguments) -> std::optional<json::Value> {
         if (name != "Label" || arguments.size() != 1) return std::nullopt;
         return json::Value("<" + arguments[0]->as_string() + ">");
     };

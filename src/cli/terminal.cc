@@ -18,8 +18,8 @@ namespace {
 int raw_fd = -1;
 struct termios saved;
 
-constexpr int deadly[] = {SIGHUP,  SIGINT,  SIGQUIT, SIGTERM, SIGABRT, SIGSEGV,
-                          SIGBUS,  SIGILL,  SIGFPE,  SIGSYS,  SIGPIPE, SIGALRM};
+constexpr int deadly[] = {SIGHUP, SIGINT, SIGQUIT, SIGTERM, SIGABRT, SIGSEGV,
+                          SIGBUS, SIGILL, SIGFPE,  SIGSYS,  SIGPIPE, SIGALRM};
 
 void restore() {
     if (raw_fd >= 0) ::tcsetattr(raw_fd, TCSANOW, &saved);

@@ -120,9 +120,10 @@ std::vector<std::string> split_csv(std::string_view text) {
             ++at;
             for (;; ++at) {
                 if (at >= text.size())
-                    fail("parse error on line 1, column {}: extraneous or missing \" in "
-                         "quoted-field",
-                         at + 1);
+                    fail(
+                        "parse error on line 1, column {}: extraneous or missing \" in "
+                        "quoted-field",
+                        at + 1);
                 if (text[at] != '"') {
                     field += text[at];
                 } else if (at + 1 < text.size() && text[at + 1] == '"') {
@@ -248,8 +249,8 @@ std::int64_t parse_duration(std::string_view text) {
         const std::string_view unit = rest.substr(0, unit_size);
         if (unit.empty()) fail("time: missing unit in duration \"{}\"", text);
         constexpr std::pair<std::string_view, double> units[] = {
-            {"ns", 1},         {"us", 1e3}, {"\u00b5s", 1e3}, {"\u03bcs", 1e3}, {"ms", 1e6},
-            {"s", 1e9}, {"m", 60e9}, {"h", 3600e9},
+            {"ns", 1},   {"us", 1e3}, {"\u00b5s", 1e3}, {"\u03bcs", 1e3},
+            {"ms", 1e6}, {"s", 1e9},  {"m", 60e9},      {"h", 3600e9},
         };
         const auto* found = std::find_if(std::begin(units), std::end(units),
                                          [&](const auto& entry) { return entry.first == unit; });
@@ -282,9 +283,9 @@ std::map<std::string, std::vector<std::string>> make_filters(
 api::Ulimit parse_ulimit(std::string_view text) {
     const auto [name, limits] = cut(text, '=');
     if (!limits) fail("invalid ulimit argument: {}", text);
-    constexpr std::string_view names[] = {"core",   "cpu",     "data", "fsize",    "locks",
-                                          "memlock", "msgqueue", "nice", "nofile",   "nproc",
-                                          "rss",    "rtprio",  "rttime", "sigpending", "stack"};
+    constexpr std::string_view names[] = {"core",    "cpu",      "data",   "fsize",      "locks",
+                                          "memlock", "msgqueue", "nice",   "nofile",     "nproc",
+                                          "rss",     "rtprio",   "rttime", "sigpending", "stack"};
     if (std::find(std::begin(names), std::end(names), name) == std::end(names))
         fail("invalid ulimit type: {}", name);
     const std::vector<std::string> parts = split(*limits, ':');
@@ -297,9 +298,10 @@ api::Ulimit parse_ulimit(std::string_view text) {
     limit.soft = parse_integer(parts[0]);
     if (parts.size() == 1) limit.hard = limit.soft;
     if (limit.hard != -1 && limit.soft == -1)
-        fail("ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), "
-             "hard: {}",
-             limit.hard);
+        fail(
+            "ulimit soft limit must be less than or equal to hard limit: soft: -1 (unlimited), "
+            "hard: {}",
+            limit.hard);
     if (limit.hard != -1 && limit.soft > limit.hard)
         fail("ulimit soft limit must be less than or equal to hard limit: {} > {}", limit.soft,
              limit.hard);
@@ -369,9 +371,10 @@ api::Mount parse_mount(std::string_view text) {
             else if (value == "readonly")
                 bind().read_only_force_recursive = true;
             else if (value != "enabled")
-                fail("invalid value for {}: {} (must be \"enabled\", \"disabled\", \"writable\", "
-                     "or \"readonly\")",
-                     key, value);
+                fail(
+                    "invalid value for {}: {} (must be \"enabled\", \"disabled\", \"writable\", "
+                    "or \"readonly\")",
+                    key, value);
         } else if (key == "volume-subpath") {
             volume().subpath = value;
         } else if (key == "volume-nocopy") {
@@ -413,16 +416,19 @@ api::Mount parse_mount(std::string_view text) {
     refuse_mix("image", mount.image_options.has_value());
     if (mount.bind_options && !mount.read_only) {
         if (mount.bind_options->read_only_non_recursive)
-            fail("option 'bind-recursive=writable' requires 'readonly' to be specified in "
-                 "conjunction");
+            fail(
+                "option 'bind-recursive=writable' requires 'readonly' to be specified in "
+                "conjunction");
         if (mount.bind_options->read_only_force_recursive)
-            fail("option 'bind-recursive=readonly' requires 'readonly' to be specified in "
-                 "conjunction");
+            fail(
+                "option 'bind-recursive=readonly' requires 'readonly' to be specified in "
+                "conjunction");
     }
     if (mount.bind_options && mount.bind_options->read_only_force_recursive &&
         mount.bind_options->propagation != "rprivate")
-        fail("option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be "
-             "specified in conjunction");
+        fail(
+            "option 'bind-recursive=readonly' requires 'bind-propagation=rprivate' to be "
+            "specified in conjunction");
     return mount;
 }
 
@@ -476,9 +482,10 @@ api::DeviceRequest parse_gpus(std::string_view text) {
         try {
             return parse_integer(value);
         } catch (const Error&) {
-            fail("invalid count ({}): value must be either \"all\" or an integer: "
-                 "strconv.Atoi: parsing \"{}\": invalid syntax",
-                 value, value);
+            fail(
+                "invalid count ({}): value must be either \"all\" or an integer: "
+                "strconv.Atoi: parsing \"{}\": invalid syntax",
+                value, value);
         }
     };
     bool count_given = false, ids_given = false;
@@ -569,9 +576,10 @@ api::ThrottleDevice parse_throttle_bytes(std::string_view text) {
     } catch (const Error&) {
     }
     if (rate < 0)
-        fail("invalid rate for device: {}. The correct format is <device-path>:<number>[<unit>]. "
-             "Number must be a positive integer. Unit is optional and can be kb, mb, or gb",
-             text);
+        fail(
+            "invalid rate for device: {}. The correct format is <device-path>:<number>[<unit>]. "
+            "Number must be a positive integer. Unit is optional and can be kb, mb, or gb",
+            text);
     return {path, static_cast<std::uint64_t>(rate)};
 }
 
@@ -580,9 +588,10 @@ api::ThrottleDevice parse_throttle_iops(std::string_view text) {
     try {
         return {path, parse_unsigned(value, 64)};
     } catch (const Error&) {
-        fail("invalid rate for device: {}. The correct format is <device-path>:<number>. Number "
-             "must be a positive integer",
-             text);
+        fail(
+            "invalid rate for device: {}. The correct format is <device-path>:<number>. Number "
+            "must be a positive integer",
+            text);
     }
 }
 
@@ -593,15 +602,15 @@ api::WeightDevice parse_weight_device(std::string_view text) {
         weight = parse_integer(value);
     } catch (const Error&) {
     }
-    if (weight != 0 && (weight < 10 || weight > 1000))
-        fail("invalid weight for device: {}", text);
+    if (weight != 0 && (weight < 10 || weight > 1000)) fail("invalid weight for device: {}", text);
     return {path, weight};
 }
 
 api::RestartPolicy parse_restart_policy(std::string_view text) {
     api::RestartPolicy policy;
     const auto [name, count] = cut(text, ':');
-    if (name.empty() && count) fail("invalid restart policy format: no policy provided before colon");
+    if (name.empty() && count)
+        fail("invalid restart policy format: no policy provided before colon");
     policy.name = name;
     if (count) {
         if (count->find(':') != std::string_view::npos)
@@ -706,11 +715,12 @@ std::vector<PortValue> parse_published_ports(std::string_view text) {
 }
 
 std::vector<std::string> parse_exposed_ports(std::string_view text) {
-    if (text.find(':') != std::string_view::npos) fail("invalid port format for --expose: {}", text);
+    if (text.find(':') != std::string_view::npos)
+        fail("invalid port format for --expose: {}", text);
     const auto [spec, protocol] = split_protocol(text);
-    const PortRange range = with_context(
-        [&, spec = spec] { return parse_port_range(spec, "containerPort", spec); },
-        "invalid range format for --expose: {}", text);
+    const PortRange range =
+        with_context([&, spec = spec] { return parse_port_range(spec, "containerPort", spec); },
+                     "invalid range format for --expose: {}", text);
     std::vector<std::string> ports;
     for (int port = range.first; port <= range.last; ++port)
         ports.push_back(fmt::format("{}/{}", port, protocol));
@@ -743,8 +753,7 @@ std::vector<std::string> read_key_value_file(const std::string& path, bool look_
         const auto [name, value] = cut(line, '=');
         if (name.find_first_of(" \t") != std::string_view::npos)
             fail("poorly formatted environment: variable '{}' contains whitespaces", name);
-        if (name.empty())
-            fail("poorly formatted environment: no variable name on line '{}'", line);
+        if (name.empty()) fail("poorly formatted environment: no variable name on line '{}'", line);
         if (value || !look_up)
             result.emplace_back(line);
         else if (std::optional<std::string> resolved = resolve_environment(name))

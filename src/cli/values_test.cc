@@ -24,9 +24,16 @@ TEST(Bytes, UnitsArePowersOf1024) {
         std::string_view text;
         std::int64_t bytes;
     } const cases[] = {
-        {"0", 0},          {"100", 100},          {"1k", 1024},        {"1KB", 1024},
-        {"1KiB", 1024},    {"512m", 512LL << 20}, {"1.5g", 3LL << 29}, {"1 gb", 1LL << 30},
-        {"2t", 2LL << 40}, {"7b", 7},
+        {"0", 0},
+        {"100", 100},
+        {"1k", 1024},
+        {"1KB", 1024},
+        {"1KiB", 1024},
+        {"512m", 512LL << 20},
+        {"1.5g", 3LL << 29},
+        {"1 gb", 1LL << 30},
+        {"2t", 2LL << 40},
+        {"7b", 7},
     };
     for (const auto& [text, bytes] : cases) {
         SCOPED_TRACE(text);
@@ -72,8 +79,8 @@ TEST(Ulimit, SoftAloneIsHardToo) {
 }
 
 TEST(Mount, ReadsDockersCsv) {
-    const api::Mount bind =
-        parse_mount("type=bind,src=/a,dst=/b,readonly,bind-propagation=rslave,bind-recursive=disabled");
+    const api::Mount bind = parse_mount(
+        "type=bind,src=/a,dst=/b,readonly,bind-propagation=rslave,bind-recursive=disabled");
     EXPECT_EQ(bind.type, "bind");
     EXPECT_EQ(bind.source, "/a");
     EXPECT_EQ(bind.target, "/b");
@@ -86,7 +93,8 @@ TEST(Mount, ReadsDockersCsv) {
     EXPECT_EQ(parse_mount("target=/v").type, "volume");
     EXPECT_EQ(parse_mount("\"target=/a,b\"").target, "/a,b");
     EXPECT_EQ(problem_of([] { parse_mount("type=bind"); }), "target is required");
-    EXPECT_EQ(problem_of([] { parse_mount("foo"); }), "invalid field 'foo' must be a key=value pair");
+    EXPECT_EQ(problem_of([] { parse_mount("foo"); }),
+              "invalid field 'foo' must be a key=value pair");
     EXPECT_EQ(problem_of([] { parse_mount("foo=1"); }), "unexpected key 'foo' in 'foo=1'");
     EXPECT_EQ(problem_of([] { parse_mount("type=bind,target=/a,volume-nocopy"); }),
               "cannot mix 'volume-*' options with mount type 'bind'");

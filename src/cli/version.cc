@@ -21,8 +21,9 @@ std::string architecture() {
 
 json::Object client_version(const std::string& api_version) {
     return json::Object{
-        {"Version", HULL_VERSION}, {"ApiVersion", api_version}, {"GitCommit", ""},
-        {"GoVersion", ""},         {"Os", "linux"},             {"Arch", architecture()},
+        {"Version", HULL_VERSION}, {"ApiVersion", api_version},
+        {"GitCommit", ""},         {"GoVersion", ""},
+        {"Os", "linux"},           {"Arch", architecture()},
         {"BuildTime", ""},         {"Context", "default"},
     };
 }
@@ -36,7 +37,8 @@ std::string text_of(const json::Value& value) { return value.is_string() ? value
 
 void add_line(std::string& text, int indent, std::string_view name, const std::string& value) {
     if (value.empty()) return;
-    text += fmt::format("{:{}}{:<{}} {}\n", "", indent, fmt::format("{}:", name), 19 - indent, value);
+    text +=
+        fmt::format("{:{}}{:<{}} {}\n", "", indent, fmt::format("{}:", name), 19 - indent, value);
 }
 
 std::string describe(const json::Value& versions) {
