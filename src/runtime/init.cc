@@ -31,7 +31,8 @@ constexpr InitStep create_table[] = {
     {"setting sysctls", set_sysctls},  // before /proc/sys becomes read-only
     {"finishing mounts", finish_mounts},
     {"masking paths", mask_paths},
-    {"setting limits", set_limits},  // raising one needs CAP_SYS_RESOURCE
+    {"finding the user", find_user},  // in the container's own /etc/passwd
+    {"setting limits", set_limits},   // raising one needs CAP_SYS_RESOURCE
     {"setting the scheduler", set_scheduling},
     {"setting the security label", set_security_labels},
     {"setting standard streams", set_streams},
@@ -55,6 +56,7 @@ constexpr InitStep exec_table[] = {
     {"starting a session", start_session},
     {"joining a session keyring", join_keyring},
     {"opening the terminal", open_terminal},
+    {"finding the user", find_user},
     {"setting limits", set_limits},
     {"setting the scheduler", set_scheduling},
     {"setting the security label", set_security_labels},

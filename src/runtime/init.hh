@@ -58,6 +58,7 @@ struct InitContext {
     unsigned filter_flags = 0;
     Path seccomp_listener;
     std::string seccomp_metadata;
+    oci::User user;  ///< process.user with its names resolved
     linux_::CapabilitySets capabilities;
     std::vector<std::string> environment;
     std::vector<std::string> arguments;
@@ -112,6 +113,7 @@ void set_scheduling(InitContext& context);
 void make_working_directory(InitContext& context);
 void set_no_new_privs(InitContext& context);
 void load_seccomp_early(InitContext& context);
+void find_user(InitContext& context);
 void become_user(InitContext& context);
 void enter_working_directory(InitContext& context);
 void find_program(InitContext& context);

@@ -160,7 +160,7 @@ void set_streams(InitContext& context) {
     for (std::size_t i = 0; i < copies.size(); i++)
         copies[i] = wanted[i] >= 0 ? sys::dup(wanted[i]) : open_null();
     for (std::size_t i = 0; i < copies.size(); i++) {
-        give_to_user(copies[i].get(), context.process->user);
+        give_to_user(copies[i].get(), context.user);
         put_at(copies[i].get(), static_cast<int>(i));
         if (copies[i].get() <= 2) static_cast<void>(copies[i].release());
     }

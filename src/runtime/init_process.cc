@@ -82,7 +82,7 @@ void set_home(InitContext& context) {
     bool given = std::any_of(
         context.environment.begin(), context.environment.end(),
         [](const std::string& entry) { return entry.starts_with("HOME=") && entry.size() > 5; });
-    if (!given) context.environment.push_back("HOME=" + find_home(context.process->user.uid));
+    if (!given) context.environment.push_back("HOME=" + find_home(context.user.uid));
 }
 
 void load_filter(InitContext& context) {
@@ -185,7 +185,7 @@ void load_seccomp_early(InitContext& context) {
 }
 
 void become_user(InitContext& context) {
-    const oci::User& user = context.process->user;
+    const oci::User& user = context.user;
     // Directories only root can enter are fine to start in, so the first try is root's.
     static_cast<void>(::chdir(context.process->cwd.c_str()));
     ::umask(user.umask.value_or(022));
