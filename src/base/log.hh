@@ -9,6 +9,9 @@ enum class Level { debug, info, warning, error };
 
 /// Lines below `level` are dropped. Default: info.
 void set_level(Level level) noexcept;
+/// Takes the lines instead of standard error; must not throw. nullptr: standard error again.
+using Writer = void (*)(Level level, std::string_view text) noexcept;
+void set_writer(Writer writer) noexcept;
 /// One line to standard error: `2026-11-24T14:00:00Z warning text`. Never throws.
 void write(Level level, std::string_view text) noexcept;
 

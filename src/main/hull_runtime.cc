@@ -52,26 +52,44 @@ const RuntimeCommand& get_command(std::string_view name) {
     throw Error(ErrorKind::invalid_argument, "No help topic for '{}'", name);
 }
 
-/// Callers read the reason of a failure from the log file; people from standard error.
-void report(const Options& global, std::string_view message) {
-    std::string line;
-    std::string time = format_rfc3339(now_ns());
-    if (global.get("log-format", "text") == "json")
-        line =
-            json::dump(json::Object{{"level", "error"}, {"msg", message}, {"time", time}}) + "\n";
-    else
-        line =
-            fmt::format("time=\"{}\" level=error msg={}\n", time, json::dump(json::Value(message)));
-    if (auto path = global.find("log")) {
-        try {
-            Fd file = sys::open(*path, O_WRONLY | O_CREAT | O_APPEND, 0644);
-            sys::write_all(file.get(), line);
-        } catch (const Error& error) {
-            log::error("{}", error.message());
-        }
-        line = fmt::format("{}\n", message);
+/// Where messages go: set once from the global flags, read by the log writer, which is a plain
+/// function.
+struct LogTarget {
+    Fd file;
+    bool is_json = false;
+} log_target;
+
+constexpr std::string_view level_names[] = {"debug", "info", "warning", "error"};
+
+/// Callers take the reason of a failure from the last error line of the file (containerd, podman).
+void write_log(log::Level level, std::string_view text) noexcept {
+    try {
+        std::string_view name = level_names[static_cast<int>(level)];
+        std::string time = format_rfc3339(now_ns());
+        std::string line =
+            log_target.is_json
+                ? json::dump(json::Object{{"level", name}, {"msg", text}, {"time", time}}) + "\n"
+                : fmt::format("time=\"{}\" level={} msg={}\n", time, name,
+                              json::dump(json::Value(text)));
+        sys::write_all(log_target.file ? log_target.file.get() : STDERR_FILENO, line);
+    } catch (const std::exception&) {  // nowhere left to say it
     }
-    sys::write_all(STDERR_FILENO, line);
+}
+
+void open_log(const Options& options) {
+    std::string format = options.get("log-format", "text");
+    if (format != "text" && format != "json")
+        throw Error(ErrorKind::invalid_argument, "invalid log-format: {}", format);
+    log_target.is_json = format == "json";
+    if (auto path = options.find("log"); path && !path->empty())
+        log_target.file = sys::open(*path, O_WRONLY | O_CREAT | O_APPEND, 0644);
+    log::set_writer(write_log);
+    if (options.has("debug")) log::set_level(log::Level::debug);
+}
+
+void report(std::string_view message) {
+    write_log(log::Level::error, message);
+    if (log_target.file) sys::write_all(STDERR_FILENO, fmt::format("{}\n", message));
 }
 
 int run(const Options& options) {
@@ -83,10 +101,7 @@ int run(const Options& options) {
         sys::write_all(STDOUT_FILENO, make_help());
         return 0;
     }
-    if (options.has("debug")) log::set_level(log::Level::debug);
-    std::string format = options.get("log-format", "text");
-    if (format != "text" && format != "json")
-        throw Error(ErrorKind::invalid_argument, "invalid log-format: {}", format);
+    open_log(options);
     const RuntimeCommand& command = get_command(options.positional()[0]);
     std::vector<std::string> words(options.positional().begin() + 1, options.positional().end());
     for (const std::string& word : words) {
@@ -112,7 +127,7 @@ int main(int argc, char** argv) {
         options = Options::parse(global_flags, words, true);
         return run(options);
     } catch (const std::exception& error) {
-        report(options, error.what());
+        report(error.what());
         bool is_exec = !options.positional().empty() && options.positional()[0] == "exec";
         return is_exec ? 255 : 1;
     }
