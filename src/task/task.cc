@@ -43,6 +43,13 @@ shim::AttachOptions options_of(const Attachment& attachment) {
             .detach_keys = attachment.detach_keys};
 }
 
+/// Out of the way of the descriptors a shim is started with, for its name is this number.
+Fd lift(const Fd& file) {
+    const int raw = ::fcntl(file.get(), F_DUPFD_CLOEXEC, 10);
+    if (raw < 0) throw_errno(errno, "duplicating descriptor {}", file.get());
+    return Fd(raw);
+}
+
 void send_pidfd_signal(const Fd& pidfd, int number) {
     if (::syscall(SYS_pidfd_send_signal, pidfd.get(), number, nullptr, 0) != 0)
         throw_errno(errno, "sending signal {}", number);
@@ -56,7 +63,7 @@ public:
     Monitor(Path shim_program, Path exec_root, Listener& listener)
         : exec_root_(std::move(exec_root)),
           listener_(listener),
-          shim_file_(runtime::open_protected(shim_program)),
+          shim_file_(lift(runtime::open_protected(shim_program))),
           shim_program_(fmt::format("/proc/self/fd/{}", shim_file_.get())),
           epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
         if (!epoll_) throw_errno(errno, "making an epoll descriptor");
