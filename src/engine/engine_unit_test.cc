@@ -556,6 +556,12 @@ TEST_F(SpecTest, AUserMountReplacesTheDefaultOne) {
     EXPECT_EQ(find_mount(spec, "/etc/hosts")->source, "/etc/hosts");
 }
 
+TEST_F(SpecTest, AVolumeOverEtcDoesNotHideHosts) {
+    definition.host.binds = std::vector<std::string>{"/srv:/etc"};
+    oci::Spec spec = make();
+    EXPECT_LT(find_mount(spec, "/etc"), find_mount(spec, "/etc/hosts"));
+}
+
 TEST_F(SpecTest, DevicesAreMadeAndAllowed) {
     definition.host.devices.push_back({"/dev/null", "/dev/mynull", "r"});
     oci::Spec spec = make();

@@ -366,7 +366,11 @@ void Engine::Implementation::signal_running(Container& container, int signal_num
 void Engine::Implementation::kill_and_wait(Container& container) {
     signal_running(container, SIGKILL);
     if (wait_until_stopped(container, kill_timeout_ns)) return;
-    tasks_.kill_all(container.id);
+    try {
+        tasks_.kill_all(container.id);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::conflict) throw;  // it has just ended
+    }
     if (wait_until_stopped(container, kill_timeout_ns)) return;
     throw Error(ErrorKind::internal, "container {} did not end after SIGKILL within {} seconds",
                 container.id, 2 * kill_timeout_ns / second_ns);

@@ -180,9 +180,16 @@ void set_mounts(oci::Spec& spec, const SpecInputs& inputs) {
         plan_mounts(inputs.definition.config, inputs.definition.host, volumes);
     for (oci::Mount& mount : default_mounts(inputs))
         if (!is_replaced(mount, planned)) spec.mounts.push_back(std::move(mount));
+    const auto first_of_ours = static_cast<std::ptrdiff_t>(spec.mounts.size());
     add_network_files(spec, inputs, planned);
     for (const PlannedMount& mount : planned)
         spec.mounts.push_back(to_spec_mount(mount, inputs.options.data_root));
+    // A volume over /etc must not hide /etc/hosts.
+    auto depth = [](const oci::Mount& mount) {
+        return std::count(mount.destination.begin(), mount.destination.end(), '/');
+    };
+    std::stable_sort(spec.mounts.begin() + first_of_ours, spec.mounts.end(),
+                     [&](const oci::Mount& a, const oci::Mount& b) { return depth(a) < depth(b); });
     spec.linux_.rootfs_propagation = root_propagation(planned);
 }
 

@@ -127,20 +127,30 @@ void Engine::Implementation::attach(const std::string& name, const AttachOptions
     attachment.use_stderr = options.use_stderr;
     attachment.multiplexed = !record->definition->config.tty;
     attachment.detach_keys = parse_detach_keys(options.detach_keys);
+
+    // The answer lets the client start the container: no start may come between it and `pending`,
+    // or the first bytes would be lost.
+    std::unique_lock operation(container->operation);
+    {
+        std::lock_guard lock(container->mutex);
+        if (container->removed) throw Error(ErrorKind::not_found, "No such container: {}", name);
+    }
     attachment.socket = upgrade(record->definition->config.tty);
-    if (options.logs) write_past_logs(*record, options, attachment.socket.get());
+    if (options.logs) {
+        operation.unlock();  // a slow reader must hold up nobody
+        write_past_logs(*record, options, attachment.socket.get());
+        operation.lock();
+    }
     if (!options.stream) return;
     publish(*record, "attach");
     {
         std::lock_guard lock(container->mutex);
         if (container->removed) return;  // closes the socket: there is nothing more to come
-        if (!container->record->state.is_running() && !container->starting) {
+        if (!container->record->state.is_running()) {
             container->pending.push_back(std::move(attachment));
             return;
         }
     }
-    // A start in flight has taken its attachments already; this one comes right after.
-    std::lock_guard operation(container->operation);
     try {
         tasks_.attach(container->id, std::move(attachment));
     } catch (const Error& error) {
