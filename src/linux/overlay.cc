@@ -83,33 +83,6 @@ void set_lowers(int context, const std::vector<Fd>& lowers, const Path& scratch)
     }
 }
 
-struct Parent {
-    Path directory, name;
-};
-Parent split(const Path& path) {
-    std::size_t slash = path.find_last_of('/');
-    return {path.substr(0, slash), path.substr(slash + 1)};
-}
-
-/// The upper and work directories must be reached through one mount, so their common parent is
-/// mapped. The descriptors must live until the overlay is made.
-std::vector<Fd> set_mapped_upper(int context, const OverlayPlan& plan, int user_namespace) {
-    Parent upper = split(plan.upper), work = split(plan.work);
-    if (upper.directory != work.directory)
-        throw Error(ErrorKind::invalid_argument,
-                    "upper and work directory must be siblings to map their ids");
-    std::vector<Fd> result;
-    result.push_back(clone_tree(AT_FDCWD, upper.directory, false));
-    set_idmap(result[0].get(), user_namespace, false);
-    result.push_back(sys::openat(result[0].get(), upper.name, O_PATH | O_DIRECTORY));
-    result.push_back(sys::openat(result[0].get(), work.name, O_PATH | O_DIRECTORY));
-    if (!try_set_fd(context, "upperdir", result[1].get()) ||
-        !try_set_fd(context, "workdir", result[2].get()))
-        throw Error(ErrorKind::unsupported,
-                    "this kernel cannot map the ids of an overlay (6.13 is needed)");
-    return result;
-}
-
 /// A volatile overlay leaves a mark in its work directory that keeps it from being mounted again.
 void forget_volatile(const Path& work) {
     if (sys::find_stat(join(work, "work/incompat"))) sys::remove_tree(join(work, "work"));
@@ -145,15 +118,10 @@ Fd mount_overlay(const OverlayPlan& plan, const Path& scratch, int user_namespac
     if (!context) throw_errno(errno, "file system type overlay");
     set_string(context.get(), "source", "overlay");
     set_lowers(context.get(), lowers, scratch);
-    std::vector<Fd> mapped;
     if (!plan.upper.empty()) {
         if (plan.is_volatile) forget_volatile(plan.work);
-        if (user_namespace >= 0) {
-            mapped = set_mapped_upper(context.get(), plan, user_namespace);
-        } else {
-            set_string(context.get(), "upperdir", plan.upper);
-            set_string(context.get(), "workdir", plan.work);
-        }
+        set_string(context.get(), "upperdir", plan.upper);
+        set_string(context.get(), "workdir", plan.work);
         // With an index the upper directory could not be used again while a dying mount holds it.
         ::fsconfig(context.get(), FSCONFIG_SET_STRING, "index", "off", 0);
         if (plan.is_volatile &&

@@ -135,6 +135,18 @@ void load_filter_into(InitContext& context, const Path& file, const oci::Seccomp
     context.filter_flags = compiled.flags;
 }
 
+/// The outside id of the namespace's root. Ours when it has none: init will say.
+std::uint32_t find_root_id(const std::vector<linux_::IdRange>& ranges) {
+    for (const linux_::IdRange& range : ranges)
+        if (range.inside == 0) return range.outside;
+    return 0;
+}
+
+void give_to_root(const Path& path, const linux_::IdMaps& maps) {
+    if (::lchown(path.c_str(), find_root_id(maps.uids), find_root_id(maps.gids)) != 0)
+        throw_errno(errno, "chown {}", path);
+}
+
 /// Things that only real root may open, for an init that is going to be root of a user namespace.
 void open_sources(InitContext& context, const linux_::IdMaps& maps) {
     Fd user_namespace;
@@ -166,6 +178,9 @@ void open_sources(InitContext& context, const linux_::IdMaps& maps) {
         context.sources.emplace(i, std::move(tree));
     }
     if (!context.has_user_namespace) return;
+    if (context.overlay && !context.overlay->upper.empty())
+        for (const Path& path : {context.overlay->upper, context.overlay->work})
+            give_to_root(path, maps);
     context.root_mount =
         context.overlay ? linux_::mount_overlay(*context.overlay, join(context.bundle, "layers"),
                                                 get_namespace())
@@ -182,17 +197,6 @@ void set_oom_score(pid_t pid, const oci::Process& process) {
         log::warning("oom_score_adj {} needs CAP_SYS_RESOURCE: left as it is",
                      *process.oom_score_adj);
     }
-}
-
-/// Of the cgroup itself, or of one below it that must exist.
-std::vector<Fd> open_exec_join_files(const linux_::Cgroup& cgroup, const Path& below) {
-    if (below.empty()) return cgroup.open_join_files();
-    std::vector<Fd> files;
-    for (const linux_::Cgroup::Directory& directory : cgroup.directories())
-        files.push_back(sys::open(
-            join(join(directory.path, below), directory.hierarchy.is_v2 ? "cgroup.procs" : "tasks"),
-            O_WRONLY));
-    return files;
 }
 
 /// The spec wants a warning and life to go on when these fail.
@@ -343,7 +347,8 @@ Container create(CreateOptions options) {
     open_sources(context, maps);
 
     sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
-    linux_::Cloned init = linux_::clone_process(plan.clone_flags);
+    linux_::Cloned init =
+        linux_::clone_process(plan.clone_flags, state->cgroup->open_clone_directory().get());
     if (init.pid == 0) {
         pair.first.reset();
         context.channel = Channel(std::move(pair.second));
@@ -398,7 +403,7 @@ Executed exec(const ExecOptions& options) {
     linux_::Cgroup cgroup = linux_::Cgroup::of_process(layout, options.init);
     if (!options.ignore_paused && cgroup.is_frozen())
         throw Error(ErrorKind::conflict, "cannot exec in a paused container");
-    context.cgroup_files = open_exec_join_files(cgroup, options.sub_cgroup);
+    context.cgroup_files = cgroup.open_join_files(options.sub_cgroup);
 
     sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
     linux_::Cloned child = [&] {
@@ -407,7 +412,7 @@ Executed exec(const ExecOptions& options) {
             visit.emplace(target.get(), CLONE_NEWPID);
             context.target_flags &= ~CLONE_NEWPID;
         }
-        return linux_::clone_process(0);
+        return linux_::clone_process(0, cgroup.open_clone_directory(options.sub_cgroup).get());
     }();
     if (child.pid == 0) {
         pair.first.reset();
