@@ -303,4 +303,18 @@ std::vector<std::string> list_directory(const std::string& path) {
     return names;
 }
 
+std::vector<std::string> list_directories(const std::string& path) {
+    std::vector<std::string> names;
+    DIR* stream = ::opendir(path.c_str());
+    if (!stream && errno != ENOENT) throw_errno(errno, "reading {}", path);
+    if (!stream) return names;
+    while (const dirent* entry = ::readdir(stream)) {
+        const std::string_view name = entry->d_name;
+        if (entry->d_type == DT_DIR && name != "." && name != "..") names.emplace_back(name);
+    }
+    ::closedir(stream);
+    std::sort(names.begin(), names.end());
+    return names;
+}
+
 }  // namespace hull::sys

@@ -74,5 +74,7 @@ struct stat fstat(int fd);
 void remove_tree(const std::string& path);
 /// Names in a directory, sorted, without . and ..
 std::vector<std::string> list_directory(const std::string& path);
+/// Those of them that are directories; empty when `path` is gone.
+std::vector<std::string> list_directories(const std::string& path);
 
 }  // namespace hull::sys

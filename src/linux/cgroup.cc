@@ -4,6 +4,8 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 
+#include <sys/stat.h>
+
 #include <poll.h>
 #include <signal.h>
 #include <sys/eventfd.h>
@@ -306,12 +308,12 @@ const Cgroup::Directory* find_v2(const std::vector<Cgroup::Directory>& directori
 
 }  // namespace
 
-std::vector<Fd> Cgroup::open_join_files() const {
+std::vector<Fd> Cgroup::open_join_files(const Path& below) const {
     std::vector<Fd> files;
     for (const Directory& directory : directories_)
-        files.push_back(sys::open(
-            hull::join(directory.path, directory.hierarchy.is_v2 ? "cgroup.procs" : "tasks"),
-            O_WRONLY));
+        if (!directory.hierarchy.is_v2)
+            files.push_back(
+                sys::open(hull::join(hull::join(directory.path, below), "tasks"), O_WRONLY));
     return files;
 }
 
@@ -320,10 +322,9 @@ void Cgroup::join(std::span<const Fd> join_files) {
         if (::write(file.get(), "0", 1) != 1) throw_errno(errno, "joining a cgroup");
 }
 
-std::optional<Fd> Cgroup::open_clone_directory() const {
-    const Directory* directory = mode_ == CgroupMode::v2 ? find_v2(directories_) : nullptr;
-    if (!directory) return std::nullopt;
-    return sys::open(directory->path, O_RDONLY | O_DIRECTORY);
+Fd Cgroup::open_clone_directory(const Path& below) const {
+    const Directory* directory = find_v2(directories_);
+    return directory ? sys::open(hull::join(directory->path, below), O_RDONLY | O_DIRECTORY) : Fd();
 }
 
 void Cgroup::add_process(pid_t pid) {
@@ -402,18 +403,13 @@ std::string freezer_state(const Path& directory) {
 /// The cgroup and all below it, the deepest first.
 std::vector<Path> list_nested(const Path& directory) {
     std::vector<Path> nested;
-    std::vector<std::string> names;
-    try {
-        names = sys::list_directory(directory);
-    } catch (const Error&) {
-        return nested;  // removed meanwhile
-    }
-    for (const std::string& name : names) {
-        const Path path = join(directory, name);
-        const auto status = sys::find_stat(path);
-        if (!status || !S_ISDIR(status->st_mode)) continue;
-        const auto below = list_nested(path);
-        nested.insert(nested.end(), below.begin(), below.end());
+    struct stat status;
+    if (::stat(directory.c_str(), &status) != 0) return nested;  // removed meanwhile
+    if (status.st_nlink > 2) {                                   // 2: nothing below
+        for (const std::string& name : sys::list_directories(directory)) {
+            const auto below = list_nested(join(directory, name));
+            nested.insert(nested.end(), below.begin(), below.end());
+        }
     }
     nested.push_back(directory);
     return nested;

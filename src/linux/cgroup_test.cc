@@ -4,6 +4,7 @@
 #include "base/process.hh"
 #include "base/sys.hh"
 #include "linux/device_program.hh"
+#include "linux/namespaces.hh"
 
 #include <gtest/gtest.h>
 #include <poll.h>
@@ -137,7 +138,8 @@ protected:
     template <typename Body>
     void run(Body body) {
         const auto files = cgroup_->open_join_files();
-        child_ = ::fork();
+        const Fd directory = cgroup_->open_clone_directory();
+        child_ = clone_process(0, directory.get()).pid;
         if (child_ != 0) return;
         try {
             Cgroup::join(files);

@@ -460,7 +460,11 @@ void Shim::finish() {
         attempt("poststop hooks", [&] {
             runtime::run_poststop_hooks(read_spec(config_.bundle), config_.id, config_.bundle);
         });
-    attempt("removing a cgroup", [&] { open_cgroup().remove(); });
+    const auto remove_cgroup = [&] {
+        attempt("removing a cgroup", [&] { open_cgroup().remove(); });
+    };
+    // One that may be started again must not meet its old cgroup; the others need not wait for it.
+    if (!config_.rootfs.is_volatile) remove_cgroup();
     attempt("recording an exit", [&] { write_by_rename(config_.exit_file, dump(record)); });
     connections_.stop_listening();
     remove_state_file();
@@ -468,7 +472,9 @@ void Shim::finish() {
     connections_.publish(event::Exited{record});
     stdio_->end_clients();
     for (Exec& exec : execs_) exec.stdio->end_clients();
-    namespaces_.clear();  // the unmounting happens here, when everybody has been told
+    // Everybody has been told: now the slow part, unmounting and removing the cgroup.
+    namespaces_.clear();
+    if (config_.rootfs.is_volatile) remove_cgroup();
     connections_.close();
     release_memory();
     const auto has_clients = [&] {
