@@ -85,8 +85,8 @@ TEST(Codec, RefusesWhatIsCutOrCorrupt) {
 
 TEST(Codec, SaysWhatItCannotDecompress) {
     for (const std::string& bytes : {std::string("BZh91AY"), std::string("\xfd"
-                                                                        "7zXZ\0\0\4",
-                                                                        8)}) {
+                                                                         "7zXZ\0\0\4",
+                                                                         8)}) {
         try {
             decompress(bytes);
             FAIL();

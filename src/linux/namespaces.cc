@@ -85,7 +85,8 @@ void bring_loopback_up() {
     Fd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
     if (!socket) throw_errno(errno, "socket");
     ifreq request{};
-    std::strcpy(request.ifr_name, "lo");
+    request.ifr_name[0] = 'l';
+    request.ifr_name[1] = 'o';
     request.ifr_flags = IFF_UP | IFF_RUNNING;
     if (::ioctl(socket.get(), SIOCSIFFLAGS, &request) != 0)
         throw_errno(errno, "bringing the loopback interface up");

@@ -7,7 +7,8 @@ namespace {
 
 constexpr std::int32_t none = -1;
 
-// Columns: X86_64 X86 X32 AARCH64 ARM RISCV64 PPC64LE PPC64 PPC S390X S390 MIPS MIPSEL MIPS64 MIPSEL64 MIPS64N32 MIPSEL64N32 LOONGARCH64
+// Columns: X86_64 X86 X32 AARCH64 ARM RISCV64 PPC64LE PPC64 PPC S390X S390 MIPS MIPSEL MIPS64
+// MIPSEL64 MIPS64N32 MIPSEL64N32 LOONGARCH64
 // clang-format off
 constexpr SyscallRow rows[] = {
     {"_llseek", {none, 140, none, none, 140, none, 140, 140, 140, none, 140, 4140, 4140, none, none, none, none, none}},

@@ -11,7 +11,8 @@ Response not_supported(Call& call) {
                 call.exchange.path);
 }
 
-/// There are none of these yet, so none has that name; `docker inspect NAME` asks each kind in turn.
+/// There are none of these yet, so none has that name; `docker inspect NAME` asks each kind in
+/// turn.
 Response no_such_object(Call& call) {
     throw Error(ErrorKind::not_found, "{}: not found", call.exchange.path);
 }
