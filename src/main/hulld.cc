@@ -382,7 +382,7 @@ void run(const Options& options) {
     engine_options.init = options.init;
     engine::Engine engine(engine_options, images, store, database);
 
-    const server::Api api({engine, images, std::string(store.snapshotter_name())});
+    const server::Api api({engine, images, engine.info().driver});
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
     listen(server, options);
     ::malloc_trim(0);

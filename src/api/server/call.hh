@@ -27,7 +27,7 @@ inline constexpr int newest_minor = 50, oldest_minor = 12;
 struct Services {
     engine::Engine& engine;
     image::Images& images;
-    std::string storage_driver;  ///< "erofs" or "directory"
+    std::string storage_driver;  ///< as info() names it
 };
 
 using Filters = std::map<std::string, std::vector<std::string>>;

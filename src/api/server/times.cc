@@ -33,7 +33,7 @@ std::optional<std::int64_t> find_unix_time(std::string_view text) {
 }  // namespace
 
 std::optional<std::int64_t> parse_unix_time(std::string_view text) {
-    if (text.empty() || text == "0") return std::nullopt;
+    if (text.empty()) return std::nullopt;
     const std::optional<std::int64_t> time = find_unix_time(text);
     if (!time) throw Error(ErrorKind::invalid_argument, "invalid timestamp \"{}\"", text);
     return time;

@@ -5,7 +5,7 @@
 
 namespace hull::server {
 
-/// "1712345678", "1712345678.000000001": nanoseconds since 1970; nullopt for "" and "0".
+/// "1712345678", "1712345678.000000001": nanoseconds since 1970; nullopt for "".
 /// Throws invalid_argument.
 std::optional<std::int64_t> parse_unix_time(std::string_view text);
 
