@@ -7,9 +7,11 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <utility>
 
 namespace hull::linux_ {
 namespace {
@@ -62,24 +64,44 @@ std::string escape(const Path& path) {
     return result;
 }
 
-/// For kernels before 6.13: the layers have to be reachable by path.
-void set_lowers_by_path(int context, const std::vector<Fd>& lowers, const Path& scratch) {
-    std::string all;
-    for (std::size_t i = 0; i < lowers.size(); i++) {
-        Path target = join(scratch, std::to_string(i));
-        sys::mkdir(target, 0700);
-        attach_mount(lowers[i].get(), AT_FDCWD, target);
-        if (!all.empty()) all += ':';
-        all += escape(target);
+/// For kernels before 6.13: layers attached where overlay can reach them by path. The overlay keeps
+/// mounts of its own, so these go as soon as it is made.
+class AttachedLayers {
+public:
+    explicit AttachedLayers(Path scratch) : scratch_(std::move(scratch)) {}
+    AttachedLayers(const AttachedLayers&) = delete;
+    AttachedLayers& operator=(const AttachedLayers&) = delete;
+    ~AttachedLayers() {
+        for (const Path& target : targets_) {
+            ::umount2(target.c_str(), MNT_DETACH);
+            ::rmdir(target.c_str());
+        }
     }
-    set_string(context, "lowerdir", all);
-}
 
-void set_lowers(int context, const std::vector<Fd>& lowers, const Path& scratch) {
+    void set_lowers(int context, const std::vector<Fd>& lowers) {
+        sys::mkdir_all(scratch_, 0700);
+        std::string all;
+        for (std::size_t i = 0; i < lowers.size(); i++) {
+            Path target = join(scratch_, std::to_string(i));
+            sys::mkdir(target, 0700);
+            targets_.push_back(target);
+            attach_mount(lowers[i].get(), AT_FDCWD, target);
+            if (!all.empty()) all += ':';
+            all += escape(target);
+        }
+        set_string(context, "lowerdir", all);
+    }
+
+private:
+    Path scratch_;
+    std::vector<Path> targets_;
+};
+
+void set_lowers(int context, const std::vector<Fd>& lowers, AttachedLayers& attached) {
     for (std::size_t i = 0; i < lowers.size(); i++) {
         if (try_set_fd(context, "lowerdir+", lowers[i].get())) continue;
         if (i > 0) throw_errno(EINVAL, "overlay layer {}", i);
-        return set_lowers_by_path(context, lowers, scratch);
+        return attached.set_lowers(context, lowers);
     }
 }
 
@@ -103,11 +125,19 @@ Fd mount_erofs(const Path& image) {
     return Fd(mount);
 }
 
-Fd mount_overlay(const OverlayPlan& plan, const Path& scratch, int user_namespace) {
-    std::vector<Fd> lowers;
-    lowers.reserve(plan.lowers.size());
+std::vector<Fd> mount_layers(const OverlayPlan& plan, int user_namespace) {
+    std::vector<Fd> layers;
+    layers.reserve(plan.lowers.size());
     for (const LowerLayer& layer : plan.lowers)
-        lowers.push_back(mount_layer(layer, user_namespace));
+        layers.push_back(mount_layer(layer, user_namespace));
+    return layers;
+}
+
+Fd mount_overlay(const OverlayPlan& plan, const Path& scratch, int user_namespace) {
+    return mount_overlay(plan, mount_layers(plan, user_namespace), scratch);
+}
+
+Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> lowers, const Path& scratch) {
     if (lowers.empty()) throw Error(ErrorKind::invalid_argument, "an overlay needs a layer");
     if (plan.upper.empty() && lowers.size() == 1) {  // overlay refuses this; it is what we want
         set_mount_attributes(lowers[0].get(), {MOUNT_ATTR_RDONLY, 0}, false);
@@ -117,7 +147,8 @@ Fd mount_overlay(const OverlayPlan& plan, const Path& scratch, int user_namespac
     Fd context(::fsopen("overlay", FSOPEN_CLOEXEC));
     if (!context) throw_errno(errno, "file system type overlay");
     set_string(context.get(), "source", "overlay");
-    set_lowers(context.get(), lowers, scratch);
+    AttachedLayers attached(scratch);
+    set_lowers(context.get(), lowers, attached);
     if (!plan.upper.empty()) {
         if (plan.is_volatile) forget_volatile(plan.work);
         set_string(context.get(), "upperdir", plan.upper);

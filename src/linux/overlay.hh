@@ -28,6 +28,12 @@ struct OverlayPlan {
 /// with the layer or option that failed.
 Fd mount_overlay(const OverlayPlan& plan, const Path& scratch, int user_namespace = -1);
 
+/// Its first half: every layer's own mount, detached. A process that joins a devices cgroup calls
+/// it before: loop devices (kernels before 6.12) are out of reach afterwards.
+std::vector<Fd> mount_layers(const OverlayPlan& plan, int user_namespace = -1);
+/// Its second half, over what mount_layers gave.
+Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> layers, const Path& scratch);
+
 /// Mounts one EROFS image read-only and detached.
 Fd mount_erofs(const Path& image);
 

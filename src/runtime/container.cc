@@ -177,7 +177,10 @@ void open_sources(InitContext& context, const linux_::IdMaps& maps) {
         }
         context.sources.emplace(i, std::move(tree));
     }
-    if (!context.has_user_namespace) return;
+    if (!context.has_user_namespace) {
+        if (context.overlay) context.layers = linux_::mount_layers(*context.overlay);
+        return;
+    }
     if (context.overlay && !context.overlay->upper.empty())
         for (const Path& path : {context.overlay->upper, context.overlay->work})
             give_to_root(path, maps);

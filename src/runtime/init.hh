@@ -40,8 +40,9 @@ struct InitContext {
 
     // Root file system
     std::optional<linux_::OverlayPlan> overlay;
-    Path rootfs;                        ///< absolute mount point
-    Fd root_mount;                      ///< already made by the runtime (user namespaces)
+    std::vector<Fd> layers;  ///< of the overlay, mounted before the devices cgroup is joined
+    Path rootfs;             ///< absolute mount point
+    Fd root_mount;           ///< already made by the runtime (user namespaces)
     std::map<std::size_t, Fd> sources;  ///< bind sources opened by the runtime, by mount index
     Path init_program;
     bool no_pivot = false;

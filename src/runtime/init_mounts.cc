@@ -387,7 +387,8 @@ void mount_rootfs(InitContext& context) {
     if (context.root_mount)
         mount = std::move(context.root_mount);
     else if (context.overlay)
-        mount = linux_::mount_overlay(*context.overlay, join(context.bundle, "layers"));
+        mount = linux_::mount_overlay(*context.overlay, std::move(context.layers),
+                                      join(context.bundle, "layers"));
     else
         mount = linux_::clone_tree(AT_FDCWD, context.rootfs, true);
     linux_::attach_mount(mount.get(), AT_FDCWD, context.rootfs);
