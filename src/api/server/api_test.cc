@@ -5,6 +5,7 @@
 #include "api/server/image_view.hh"
 #include "api/server/routes.hh"
 #include "api/server/times.hh"
+#include "base/file.hh"
 #include "base/sys.hh"
 #include "db/database.hh"
 #include "engine/engine.hh"
@@ -117,6 +118,9 @@ protected:
     void SetUp() override {
         sys::mkdir_all(root_ + "/data", 0700);
         sys::mkdir_all(root_ + "/run", 0700);
+        // Programs that are never run: only their files are looked at.
+        write_file(root_ + "/hull-shim", "", 0755);
+        write_file(root_ + "/hull-init", "", 0755);
         database_.emplace(root_ + "/data/hull.db");
         store_.emplace(root_ + "/data", *database_, store::Store::Snapshots::directory);
         images_.emplace(*store_, *database_,
