@@ -314,21 +314,26 @@ std::optional<Layer> Store::find_layer(std::string_view diff_id) {
 
 std::vector<Layer> Store::list_layers() {
     std::vector<Layer> layers;
-    for (const auto& [diff_id, layer] : contents_.lock()->layers) layers.push_back(layer);
+    const auto contents = contents_.lock();  // named: a temporary would unlock before the loop runs
+    for (const auto& [diff_id, layer] : contents->layers) layers.push_back(layer);
     return layers;
 }
 
 std::vector<std::string> Store::known_layers(Lease& lease) {
     const std::lock_guard not_collecting(collect_mutex_);
     std::vector<std::string> diff_ids;
-    for (const auto& [diff_id, layer] : contents_.lock()->layers) diff_ids.push_back(diff_id);
+    {
+        const auto contents = contents_.lock();
+        for (const auto& [diff_id, layer] : contents->layers) diff_ids.push_back(diff_id);
+    }
     (*leases_.lock())[lease.id_].layers.insert(diff_ids.begin(), diff_ids.end());
     return diff_ids;
 }
 
 std::vector<Blob> Store::list_blobs() {
     std::vector<Blob> blobs;
-    for (const auto& [digest, blob] : contents_.lock()->blobs) blobs.push_back(blob);
+    const auto contents = contents_.lock();
+    for (const auto& [digest, blob] : contents->blobs) blobs.push_back(blob);
     return blobs;
 }
 
@@ -381,9 +386,12 @@ GarbageReport Store::garbage_collect(const std::function<Roots()>& find_roots) {
     {
         const std::lock_guard collecting(collect_mutex_);
         Roots reached;
-        for (const auto& [id, leased] : *leases_.lock()) {
-            reached.blobs.insert(leased.blobs.begin(), leased.blobs.end());
-            reached.layers.insert(leased.layers.begin(), leased.layers.end());
+        {
+            const auto leases = leases_.lock();
+            for (const auto& [id, leased] : *leases) {
+                reached.blobs.insert(leased.blobs.begin(), leased.blobs.end());
+                reached.layers.insert(leased.layers.begin(), leased.layers.end());
+            }
         }
         const Roots roots = find_roots();
         reached.layers.insert(roots.layers.begin(), roots.layers.end());
