@@ -28,7 +28,7 @@ class Daemon:
 
     def __init__(self, kind, bin_dir):
         self.kind = kind
-        self.root = tempfile.mkdtemp(prefix="hull-e2e-", dir=os.environ.get("HULL_E2E_TMP"))
+        self.root = tempfile.mkdtemp(prefix="hull-e2e-", dir=os.environ.get("HULL_E2E_TMP") or None)
         self.socket = self.root + "/sock"
         pid_file = self.root + "/pid"
         common = ["--data-root", self.root + "/data", "--exec-root", self.root + "/exec", "-H", "unix://" + self.socket, "--pidfile", pid_file]
