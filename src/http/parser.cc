@@ -62,6 +62,7 @@ private:
 
 struct Parser::Beast {
     std::variant<std::monostate, Callbacks<true>, Callbacks<false>> parser;
+    bool inside_chunk_header = false;
 
     template <typename Body>
     decltype(auto) with(Body&& body) {
@@ -86,12 +87,19 @@ Parser::Parser(Role role, std::size_t header_limit) : beast_(std::make_unique<Be
 Parser::~Parser() = default;
 
 Parser::Result Parser::put(std::string_view bytes, std::string& body) {
+    // Beast 1.74 asserts that the last chunk's header, once begun, comes back with 5 bytes or more.
+    // Whatever the chunk, less than that cannot complete anything.
+    if (beast_->inside_chunk_header && bytes.size() < 5)
+        return Result{.consumed = 0, .needs_more = true};
     return beast_->with([&](auto& parser) {
         parser.body = &body;
-        parser.eager(parser.is_header_done());
+        const bool in_body = parser.is_header_done();
+        parser.eager(in_body);
         error_code error;
         const std::size_t consumed =
             parser.put(boost::asio::const_buffer(bytes.data(), bytes.size()), error);
+        beast_->inside_chunk_header =
+            in_body && parser.chunked() && error == beast::http::error::need_more;
         if (error == beast::http::error::need_more)
             return Result{.consumed = consumed, .needs_more = true};
         if (error == beast::http::error::header_limit)

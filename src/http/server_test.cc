@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "http/client.hh"
+#include "http/parser.hh"
 
 #include <fmt/core.h>
 #include <gtest/gtest.h>
@@ -122,6 +123,27 @@ TEST_F(ServerTest, ChunkedBodiesArriveWholeHoweverTheyAreCut) {
         ::sched_yield();
     }
     EXPECT_NE(read_until(socket.get(), "world").find("POST /c hello world"), std::string::npos);
+}
+
+TEST(ParserTest, EveryCutOfAMessageGivesTheSameBody) {
+    const std::string message =
+        "POST /c HTTP/1.1\r\nHost: x\r\nTransfer-Encoding: chunked\r\n\r\n"
+        "1\r\nh\r\n4\r\nello\r\n0\r\n\r\n";
+    for (std::size_t piece = 1; piece <= message.size(); piece++) {
+        SCOPED_TRACE(piece);
+        Parser parser(Parser::Role::request, 4096);
+        std::string pending, body;
+        for (std::size_t at = 0; at < message.size(); at += piece) {
+            pending += message.substr(at, piece);
+            while (!parser.done() && !pending.empty()) {
+                const Parser::Result result = parser.put(pending, body);
+                pending.erase(0, result.consumed);
+                if (result.needs_more) break;
+            }
+        }
+        EXPECT_TRUE(parser.done());
+        EXPECT_EQ(body, "hello");
+    }
 }
 
 TEST_F(ServerTest, MalformedRequestsGet400AndAreCutOff) {
