@@ -13,6 +13,7 @@
 #include <malloc.h>
 #include <poll.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/prctl.h>
 #include <sys/signalfd.h>
 #include <sys/wait.h>
@@ -246,9 +247,19 @@ int Shim::wait_ms() const {
     return static_cast<int>(std::max<std::int64_t>(0, next - monotonic_ns()) / 1'000'000 + 1);
 }
 
+/// The stack that a launch or an exec needed and nobody will for a long time: whole pages below
+/// this frame, but for the first. The kernel keeps more free than that below every stack.
+__attribute__((noinline)) static void release_stack() {
+    constexpr std::uintptr_t page = 4096, deepest_use = 1 << 20;
+    const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    const std::uintptr_t end = (here & ~(page - 1)) - page;
+    ::madvise(reinterpret_cast<void*>(end - deepest_use), deepest_use, MADV_DONTNEED);
+}
+
 void Shim::release_memory() {
     buffer_.release_memory();
     ::malloc_trim(0);
+    release_stack();
 }
 
 Reply Shim::handle(Request request, std::vector<Fd> fds) {

@@ -11,10 +11,16 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <ctime>
 
 namespace hull::shim {
 
 namespace {
+
+constexpr std::int64_t burst_gap_ns = 300'000;
+constexpr int burst_reads = 16;
+constexpr std::size_t small_read_bytes = 32 << 10;
+constexpr timespec batch_pause{0, 300'000};
 
 void set_non_blocking(int fd) { ::fcntl(fd, F_SETFL, ::fcntl(fd, F_GETFL) | O_NONBLOCK); }
 
@@ -85,11 +91,24 @@ bool Stdio::read_output(Output& output) {
         return false;
     }
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
+    last_read_bytes_ = bytes.size();
+    last_read_ns_ = monotonic_ns();
     if (options_.log) options_.log->write(output.stream, now_ns(), bytes);
     for (const auto& client : clients_)
         if (client->wants(output.stream)) client->send(output.stream, bytes);
     if (!clients_.empty()) settle();
     return true;
+}
+
+void Stdio::batch_output() {
+    const bool follows_at_once = monotonic_ns() - last_read_ns_ < burst_gap_ns;
+    if (!follows_at_once)
+        small_reads_in_a_row_ = 0;
+    else if (last_read_bytes_ < small_read_bytes && small_reads_in_a_row_ < burst_reads)
+        ++small_reads_in_a_row_;
+    // A writer that nearly filled the pipe during the last pause must not wait for another one.
+    if (small_reads_in_a_row_ == burst_reads && last_read_bytes_ < ReadBuffer::size / 2)
+        ::nanosleep(&batch_pause, nullptr);
 }
 
 void Stdio::close_output(Output& output) {

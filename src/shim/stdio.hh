@@ -102,7 +102,10 @@ private:
 
     struct Output final : Watcher {
         Output(Stdio& owner, int number) : stdio(owner), stream(number) {}
-        void on_ready(std::uint32_t) override { stdio.read_output(*this); }
+        void on_ready(std::uint32_t) override {
+            stdio.batch_output();
+            stdio.read_output(*this);
+        }
         Stdio& stdio;
         int stream;
         Fd fd;
@@ -119,6 +122,8 @@ private:
     void open_output(Output& output, Fd fd);
     /// One read; false when there was nothing (or it ended).
     bool read_output(Output& output);
+    /// In a burst of small writes: lets the pipe fill, so that one read takes what would be twenty.
+    void batch_output();
     void close_output(Output& output);
     /// Watches the outputs unless a client is behind; drops clients that are done.
     void settle();
@@ -135,6 +140,9 @@ private:
     Output outputs_[2];
     Input input_;
     std::string pending_input_;
+    std::int64_t last_read_ns_ = 0;
+    std::size_t last_read_bytes_ = 0;
+    int small_reads_in_a_row_ = 0;
     bool has_input_ = false, input_ends_ = false, is_terminal_ = false;
     std::vector<std::unique_ptr<Client>> clients_;
 };

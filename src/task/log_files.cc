@@ -37,15 +37,21 @@ public:
 
     std::vector<LogSegment> open_all() override {
         std::vector<LogSegment> segments;
-        for (const std::uint64_t sequence : list_sequences())
+        const std::vector<std::uint64_t> listed = list_sequences();
+        if (listed.empty()) return segments;
+        for (std::uint64_t sequence = listed.front(); sequence <= listed.back(); ++sequence)
             if (auto segment = open(sequence)) segments.push_back(std::move(*segment));
         return segments;
     }
 
+    /// Asks for the number before the listing: readdir may show a file and not the one that was
+    /// made just before it.
     std::optional<LogSegment> open_next(const LogSegment& segment) override {
-        for (const std::uint64_t sequence : list_sequences())
-            if (sequence > segment.sequence)
-                if (auto next = open(sequence)) return next;
+        if (auto next = open(segment.sequence + 1)) return next;
+        const std::vector<std::uint64_t> listed = list_sequences();
+        if (listed.empty() || listed.back() <= segment.sequence) return std::nullopt;
+        for (std::uint64_t sequence = segment.sequence + 1; sequence <= listed.back(); ++sequence)
+            if (auto next = open(sequence)) return next;
         return std::nullopt;
     }
 
