@@ -112,7 +112,7 @@ public:
             LogEntry entry;
             while (!is_done() && decoder.previous(entry)) {
                 if (query_.until_ns && entry.time_ns > query_.until_ns) continue;
-                look_at(entry, {i, decoder.position(), 0}, decoder.position());
+                look_at(entry, {i, decoder.position(), 0});
             }
             decoder.seek(end);
             if (is_done()) break;
@@ -121,7 +121,7 @@ public:
     }
 
 private:
-    void look_at(const LogEntry& entry, TailStart::Place place, std::uint64_t) {
+    void look_at(const LogEntry& entry, TailStart::Place place) {
         const std::size_t index = entry.stream == 2;
         if (done_[index]) return;
         std::string_view bytes = entry.bytes;

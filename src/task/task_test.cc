@@ -194,6 +194,9 @@ protected:
                 linux_::Cgroup::open(linux_::detect_cgroups(), cgroup(id)).directories().empty());
             EXPECT_FALSE(sys::find_stat(join(runtime_directory(id), "shim.sock")));
         }
+        for (const auto& directory :
+             linux_::Cgroup::open(linux_::detect_cgroups(), "/hull-test").directories())
+            ::rmdir(directory.path.c_str());  // stays while another run uses it
         sys::remove_tree(scratch_);
     }
 
