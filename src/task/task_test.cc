@@ -194,8 +194,8 @@ protected:
                 linux_::Cgroup::open(linux_::detect_cgroups(), cgroup(id)).directories().empty());
             EXPECT_FALSE(sys::find_stat(join(runtime_directory(id), "shim.sock")));
         }
-        for (const auto& directory :
-             linux_::Cgroup::open(linux_::detect_cgroups(), "/hull-test").directories())
+        const auto parent = linux_::Cgroup::open(linux_::detect_cgroups(), "/hull-test");
+        for (const auto& directory : parent.directories())
             ::rmdir(directory.path.c_str());  // stays while another run uses it
         sys::remove_tree(scratch_);
     }
