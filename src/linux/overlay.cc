@@ -45,7 +45,7 @@ Fd mount_layer(const LowerLayer& layer, int user_namespace) {
 /// Sets an overlay option to a directory given as descriptor (kernel 6.13).
 bool try_set_fd(int context, const char* option, int fd) {
     if (::fsconfig(context, FSCONFIG_SET_FD, option, nullptr, fd) == 0) return true;
-    if (errno == EINVAL) return false;
+    if (errno == EINVAL || errno == EOPNOTSUPP) return false;  // the latter: kernels before 6.5
     throw_errno(errno, "overlay option {}", option);
 }
 
