@@ -1,3 +1,17 @@
+# hull_sanitizer_options(TARGET LEAKS REPORTS): compiles the sanitizers' options into a program. LEAKS is 0 or 1;
+# REPORTS is where findings are written: a path that gets ".PROGRAM.PID" appended, or stderr.
+set(HULL_REPORTS ${CMAKE_BINARY_DIR}/reports)
+function(hull_sanitizer_options target leaks reports)
+  if(HULL_SANITIZE AND NOT HULL_FUZZ)
+    file(MAKE_DIRECTORY ${HULL_REPORTS})
+    add_library(${target}_options OBJECT ${CMAKE_SOURCE_DIR}/cmake/sanitizer_options.cc)
+    # The run-time library asks for them before anything is initialised.
+    target_compile_options(${target}_options PRIVATE -fno-sanitize=all)
+    target_compile_definitions(${target}_options PRIVATE HULL_LEAKS="${leaks}" HULL_REPORTS="${reports}")
+    target_link_libraries(${target} PRIVATE ${target}_options)
+  endif()
+endfunction()
+
 # hull_library(NAME DEPS...): one folder = one static library hull_NAME of its *.cc (tests apart), plus one
 # gtest program hull_NAME_test of its *_test.cc, known to ctest.
 function(hull_library name)
@@ -14,17 +28,26 @@ function(hull_library name)
     add_executable(hull_${name}_test ${tests})
     target_link_libraries(hull_${name}_test PRIVATE hull_${name} gtest_main gtest pthread)
     set_target_properties(hull_${name}_test PROPERTIES RUNTIME_OUTPUT_DIRECTORY ${CMAKE_BINARY_DIR}/tests)
+    hull_sanitizer_options(hull_${name}_test 1 ${HULL_REPORTS}/report)
     add_test(NAME ${name} COMMAND hull_${name}_test)
   endif()
 endfunction()
 
 # hull_program(NAME SOURCE DEPS...): one program in bin/, static unless a sanitizer is on or DYNAMIC is given.
+# FREESTANDING runs in a container without any of our libraries: always static, never with a sanitizer.
+# LEAKS looks for leaks when it ends; SANDBOXED cannot open a report file and writes findings to stderr.
 function(hull_program name source)
-  cmake_parse_arguments(arg "DYNAMIC;SMALL" "" "" ${ARGN})
+  cmake_parse_arguments(arg "DYNAMIC;FREESTANDING;LEAKS;SANDBOXED" "" "" ${ARGN})
   add_executable(${name} ${source})
   target_link_libraries(${name} PRIVATE ${arg_UNPARSED_ARGUMENTS})
-  if(HULL_STATIC AND NOT arg_DYNAMIC)
-    target_link_options(${name} PRIVATE -static)
+  if(arg_FREESTANDING)
+    target_compile_options(${name} PRIVATE -fno-sanitize=all)
+    target_link_options(${name} PRIVATE -fno-sanitize=all -static)
+  else()
+    hull_sanitizer_options(${name} $<BOOL:${arg_LEAKS}> $<IF:$<BOOL:${arg_SANDBOXED}>,stderr,${HULL_REPORTS}/report>)
+    if(HULL_STATIC AND NOT arg_DYNAMIC)
+      target_link_options(${name} PRIVATE -static)
+    endif()
   endif()
   set_property(GLOBAL APPEND PROPERTY hull_programs ${name})
   target_link_options(${name} PRIVATE -Wl,--gc-sections)

@@ -154,8 +154,8 @@ void Images::remove_locked(std::string_view name, RemoveOptions options,
                   : typed.canonical();
     for (const std::string& reference : references)
         if (reference == exact) named.insert(reference);
-    if (named.empty())
-        for (const auto& [reference, target] : state()->tags)
+    if (const auto current = state(); named.empty())
+        for (const auto& [reference, target] : current->tags)
             if (target.id == id && target.manifest == typed.digest().str() &&
                 oci::Reference::parse(reference).name() == typed.name())
                 named.insert(reference);
@@ -207,7 +207,8 @@ void Images::delete_image(const std::string& id, RemoveOptions options, bool qui
     events.push_back({"delete", id, id, image->config.config.labels});
 
     std::set<std::string> kept;
-    for (const auto& [other, entry] : state()->by_id)
+    const auto rest = state();
+    for (const auto& [other, entry] : rest->by_id)
         for (std::string& chain : chain_of(entry->diff_ids)) kept.insert(std::move(chain));
     for (const ContainerUse& use : uses)
         for (std::string& chain : chain_of(use.diff_ids)) kept.insert(std::move(chain));
@@ -247,7 +248,8 @@ PruneReport Images::prune(const PruneOptions& options) {
     {
         const std::lock_guard changing(change_mutex_);
         const auto uses = container_uses();
-        for (const ImagePointer& image : state()->newest_first) {
+        const auto before_all = state();  // each removal puts another in its place
+        for (const ImagePointer& image : before_all->newest_first) {
             const auto current = state();
             const auto references = current->references(image->id);
             const bool has_tag = !image->repo_tags.empty();
