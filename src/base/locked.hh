@@ -15,7 +15,10 @@ public:
     public:
         explicit Guard(Locked& owner) : lock_(owner.mutex_), value_(&owner.value_) {}
         T* operator->() const { return value_; }
-        T& operator*() const { return *value_; }
+        /// Of a named guard only: `for (auto& x : *locked.lock())` would loop without the lock,
+        /// because a range-for ends the guard's life before its body.
+        T& operator*() const& { return *value_; }
+        T& operator*() const&& = delete;
         /// For condition variables.
         std::unique_lock<std::mutex>& mutex() { return lock_; }
 

@@ -10,17 +10,6 @@
 
 namespace hull::engine {
 
-std::vector<std::string> split(std::string_view text, char separator) {
-    std::vector<std::string> parts;
-    std::size_t start = 0;
-    for (;;) {
-        std::size_t end = text.find(separator, start);
-        parts.emplace_back(text.substr(start, end - start));
-        if (end == std::string_view::npos) return parts;
-        start = end + 1;
-    }
-}
-
 std::string clean_path(std::string_view path) {
     const bool absolute = path.starts_with('/');
     std::vector<std::string> kept;

@@ -1,4 +1,6 @@
 #pragma once
+#include "base/text.hh"
+
 #include <cstdint>
 #include <optional>
 #include <string>
@@ -7,7 +9,6 @@
 
 namespace hull::engine {
 
-std::vector<std::string> split(std::string_view text, char separator);
 /// The shortest path that means the same without looking at the disk, as Go's path.Clean.
 std::string clean_path(std::string_view path);
 /// "10m", "64k", "1g", "1.5GB", "100": bytes in units of 1024, as Docker reads sizes.

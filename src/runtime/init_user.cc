@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "base/text.hh"
 
 #include <algorithm>
 #include <charconv>
@@ -17,16 +18,6 @@ constexpr int refused = 126;
 
 using Fields = std::vector<std::string_view>;
 
-Fields split(std::string_view text, char separator) {
-    Fields fields;
-    for (;;) {
-        const std::size_t end = text.find(separator);
-        fields.push_back(text.substr(0, end));
-        if (end == std::string_view::npos) return fields;
-        text.remove_prefix(end + 1);
-    }
-}
-
 std::optional<std::uint32_t> find_id(std::string_view text) {
     std::uint32_t id = 0;
     auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), id);
@@ -39,8 +30,8 @@ std::optional<std::uint32_t> find_id(std::string_view text) {
 std::vector<Fields> find_entries(const std::string& file, std::size_t count,
                                  const std::function<bool(const Fields&)>& fits) {
     std::vector<Fields> entries;
-    for (std::string_view line : split(file, '\n')) {
-        Fields fields = split(line, ':');
+    for (std::string_view line : split_views(file, '\n')) {
+        Fields fields = split_views(line, ':');
         if (fields.size() >= count && fits(fields)) entries.push_back(std::move(fields));
     }
     return entries;
@@ -81,7 +72,7 @@ void add_group(oci::User& user, std::uint32_t gid) {
 oci::User resolve_user(const oci::User& given) {
     const std::string passwd = read_account_file("/etc/passwd");
     const std::string group = read_account_file("/etc/group");
-    const Fields words = split(given.username, '+');
+    const Fields words = split_views(given.username, '+');
     const std::size_t colon = words[0].find(':');
     const std::string_view name = words[0].substr(0, colon);
     const std::string_view group_name =
@@ -112,7 +103,7 @@ oci::User resolve_user(const oci::User& given) {
         user.gid = get_group(group, group_name);
     } else if (!account.empty()) {
         for (const Fields& entry : find_entries(group, 4, [&](const Fields& fields) {
-                 const Fields members = split(fields[3], ',');
+                 const Fields members = split_views(fields[3], ',');
                  return std::find(members.begin(), members.end(), account) != members.end();
              }))
             if (auto gid = find_id(entry[2])) add_group(user, *gid);

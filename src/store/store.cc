@@ -60,12 +60,14 @@ Lease::~Lease() {
 
 void Lease::add_blob(std::string_view digest) {
     assert(store_);
-    (*store_->leases_.lock())[id_].blobs.emplace(digest);
+    const auto leases = store_->leases_.lock();
+    (*leases)[id_].blobs.emplace(digest);
 }
 
 void Lease::add_layer(std::string_view diff_id) {
     assert(store_);
-    (*store_->leases_.lock())[id_].layers.emplace(diff_id);
+    const auto leases = store_->leases_.lock();
+    (*leases)[id_].layers.emplace(diff_id);
 }
 
 StagingDirectory::~StagingDirectory() {
@@ -160,7 +162,8 @@ void Store::recover() {
     for (const std::string& diff_id : snapshotter_->list())
         if (!known.layers.contains(diff_id)) snapshotter_->remove(diff_id, trash);
     sys::remove_tree(trash);
-    *contents_.lock() = std::move(known);
+    const auto contents = contents_.lock();
+    *contents = std::move(known);
 }
 
 StagingDirectory Store::make_staging(uid_t uid) {
@@ -326,7 +329,8 @@ std::vector<std::string> Store::known_layers(Lease& lease) {
         const auto contents = contents_.lock();
         for (const auto& [diff_id, layer] : contents->layers) diff_ids.push_back(diff_id);
     }
-    (*leases_.lock())[lease.id_].layers.insert(diff_ids.begin(), diff_ids.end());
+    const auto leases = leases_.lock();
+    (*leases)[lease.id_].layers.insert(diff_ids.begin(), diff_ids.end());
     return diff_ids;
 }
 

@@ -74,7 +74,10 @@ private:
         std::set<std::string> ooms;
     };
     void note(const std::function<void(State&)>& change) {
-        change(*state_.lock());
+        {
+            const auto state = state_.lock();
+            change(*state);
+        }
         changed_.notify_all();
     }
     template <typename T>

@@ -1,0 +1,20 @@
+#pragma once
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hull {
+
+/// The parts between separators, empty ones included: "a,,b" has three, "" has one.
+std::vector<std::string> split(std::string_view text, char separator);
+/// As `split`, as views into `text`, which must outlive them.
+std::vector<std::string_view> split_views(std::string_view text, char separator);
+/// The parts that are not empty: words of a line, names in a path.
+std::vector<std::string> split_nonempty(std::string_view text, char separator);
+
+/// ASCII letters in lower case.
+std::string lower(std::string_view text);
+/// Without blanks, tabs and line ends on both sides.
+std::string_view trim(std::string_view text);
+
+}  // namespace hull
