@@ -1,8 +1,8 @@
 #include "cli/app.hh"
 
 #include "base/error.hh"
-#include "base/file.hh"
 #include "cli/command.hh"
+#include "cli/endpoint.hh"
 #include "cli/help.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
@@ -10,7 +10,7 @@
 #include <fmt/core.h>
 #include <unistd.h>
 
-#include <cstdlib>
+#include <algorithm>
 #include <span>
 #include <string>
 #include <vector>
@@ -19,30 +19,6 @@ namespace hull::cli {
 namespace {
 
 constexpr int usage_error = 125;
-
-const Command* find_command(std::string_view name) {
-    for (const Command* command : all_commands()) {
-        if (command->name == name) return command;
-        for (std::string_view alias : command->aliases)
-            if (!alias.empty() && alias == name) return command;
-    }
-    return nullptr;
-}
-
-const Group* find_group(std::string_view name) {
-    for (const Group& group : all_groups())
-        if (group.name == name) return &group;
-    return nullptr;
-}
-
-/// HULL_X, else DOCKER_X, else "".
-std::string setting(std::string_view name) {
-    for (std::string_view prefix : {"HULL_", "DOCKER_"})
-        if (const char* value = ::getenv(fmt::format("{}{}", prefix, name).c_str());
-            value && *value)
-            return value;
-    return "";
-}
 
 std::string plural(int count) { return count == 1 ? "argument" : "arguments"; }
 
@@ -75,7 +51,10 @@ int run_command(Session& session, const Command& command, const std::string& pat
                 std::span<const std::string> words) {
     Arguments arguments{std::span<const Flag>()};
     try {
-        arguments = parse_flags(command.flags, words, command.flags_end_at_positional);
+        if (command.raw_arguments)
+            arguments.positional.assign(words.begin(), words.end());
+        else
+            arguments = parse_flags(command.flags, words, command.flags_end_at_positional);
     } catch (const Error& error) {
         complain_about_usage(session, error.message(), usage_line(command, path), path);
         return usage_error;
@@ -94,64 +73,114 @@ int run_command(Session& session, const Command& command, const std::string& pat
     return command.run(invocation);
 }
 
-int dispatch(Session& session, std::span<const std::string> words) {
-    const std::string& program = session.program;
-    if (words.empty()) {
-        session.print(program_help(program, help_width()));
-        return 0;
-    }
-    const bool asks_help = words[0] == "help";
-    if (asks_help) words = words.subspan(1);
-    if (words.empty()) {
-        session.print(program_help(program, help_width()));
-        return 0;
-    }
-    const auto show_or_run = [&](const Command& command, std::size_t used) {
-        std::string path = program;
-        for (std::size_t i = 0; i < used; ++i) path += " " + words[i];
-        if (asks_help) {
-            session.print(command_help(command, program, path, help_width()));
-            return 0;
+/// How many letters to add, drop or change to make one word of the other.
+std::size_t edit_distance(std::string_view a, std::string_view b) {
+    std::vector<std::size_t> row(b.size() + 1);
+    for (std::size_t j = 0; j < row.size(); ++j) row[j] = j;
+    for (std::size_t i = 1; i <= a.size(); ++i) {
+        std::size_t diagonal = std::exchange(row[0], i);
+        for (std::size_t j = 1; j <= b.size(); ++j) {
+            const std::size_t changed = diagonal + (a[i - 1] == b[j - 1] ? 0 : 1);
+            diagonal = row[j];
+            row[j] = std::min({changed, row[j] + 1, row[j - 1] + 1});
         }
-        return run_command(session, command, path, words.subspan(used));
+    }
+    return row[b.size()];
+}
+
+/// " (did you mean X?)" for a command or group that is typed almost like `word`; `group` is "" or
+/// "container ".
+std::string suggestion(std::string_view group, std::string_view word) {
+    constexpr std::size_t too_far = 3;
+    std::string best;
+    std::size_t distance = std::min(too_far, word.size());
+    const auto offer = [&](std::string_view name) {
+        if (name.empty() || !name.starts_with(group)) return;
+        name.remove_prefix(group.size());
+        if (name.find(' ') != std::string_view::npos) return;
+        if (const std::size_t other = edit_distance(word, name); other < distance) {
+            distance = other;
+            best = name;
+        }
     };
-    if (const Group* group = find_group(words[0])) {
-        if (words.size() == 1 || words[1] == "--help" || words[1] == "-h") {
-            session.print(group_help(*group, program));
-            return 0;
-        }
-        if (const Command* command = find_command(words[0] + " " + words[1]))
-            return show_or_run(*command, 2);
-        complain_about_usage(
-            session, fmt::format("{0}: unknown command: {0} {1} {2}", program, words[0], words[1]),
-            fmt::format("Usage:  {} {} COMMAND", program, words[0]), program + " " + words[0]);
+    for (const Command* command : all_commands()) {
+        if (command->hidden) continue;
+        offer(command->name);
+        for (std::string_view alias : command->aliases) offer(alias);
+    }
+    for (const Group& entry : all_groups()) offer(entry.name);
+    return best.empty() ? "" : fmt::format(" (did you mean {}?)", best);
+}
+
+int unknown_command(const Session& session, const Group* group,
+                    std::span<const std::string> words) {
+    const std::string& program = session.program;
+    if (!group) {
+        session.complain(
+            fmt::format("{0}: unknown command: {0} {1}{2}\n\nRun '{0} --help' for more information",
+                        program, words[0], suggestion("", words[0])));
         return 1;
     }
-    const Command* command =
-        words[0].find(' ') == std::string::npos ? find_command(words[0]) : nullptr;
-    if (command) return show_or_run(*command, 1);
-    session.complain(
-        fmt::format("{0}: unknown command: {0} {1}\n\nRun '{0} --help' for more information",
-                    program, words[0]));
+    complain_about_usage(session,
+                         fmt::format("{0}: unknown command: {0} {1} {2}{3}", program, words[0],
+                                     words[1], suggestion(words[0] + " ", words[1])),
+                         fmt::format("Usage:  {} {} COMMAND", program, words[0]),
+                         program + " " + words[0]);
     return 1;
 }
 
-void choose_host(Session& session, const Arguments& global) {
-    const std::vector<std::string>& hosts = global.list("host");
-    if (hosts.size() > 1) throw Error(ErrorKind::invalid_argument, "Specify only one -H");
-    std::string host = hosts.empty() ? setting("HOST") : hosts[0];
-    session.host_is_default = host.empty();
-    if (host.empty()) host = "unix:///run/hull.sock";
-    if (host.starts_with("/")) host = "unix://" + host;
-    session.host = host;
-    session.api_version = setting("API_VERSION");
-    session.config_directory = global.text("config");
-    if (session.config_directory.empty()) session.config_directory = setting("CONFIG");
-    if (session.config_directory.empty()) {
-        const char* home = ::getenv("HOME");
-        session.config_directory = join(home ? home : "/", ".docker");
+/// What the first words name: a command of one or two words, or a group.
+struct Named {
+    const Command* command = nullptr;
+    const Group* group = nullptr;
+    std::size_t used = 0;  ///< words of the name
+};
+
+Named find_named(std::span<const std::string> words) {
+    Named named;
+    named.group = find_group(words[0]);
+    if (named.group && words.size() > 1) {
+        named.command = find_command(words[0] + " " + words[1]);
+        named.used = 2;
+    } else if (!named.group && words[0].find(' ') == std::string::npos) {
+        named.command = find_command(words[0]);
+        named.used = 1;
     }
-    session.debug = global.flag("debug");
+    return named;
+}
+
+int show_help(const Session& session, std::span<const std::string> words) {
+    if (words.empty()) {
+        session.print(program_help(session.program, help_width()));
+        return 0;
+    }
+    const Named named = find_named(words);
+    if (named.command) {
+        std::string path = session.program;
+        for (const std::string& word : words.first(named.used)) path += " " + word;
+        session.print(command_help(*named.command, session.program, path, help_width()));
+        return 0;
+    }
+    if (named.group && words.size() == 1) {
+        session.print(group_help(*named.group, session.program));
+        return 0;
+    }
+    std::string topic;
+    for (const std::string& word : words) topic += (topic.empty() ? "" : " ") + word;
+    session.complain(fmt::format("unknown help topic: {}", topic));
+    return 1;
+}
+
+int dispatch(Session& session, std::span<const std::string> words) {
+    if (words.empty()) return show_help(session, words);
+    if (words[0] == "help") return show_help(session, words.subspan(1));
+    const Named named = find_named(words);
+    if (named.group && (words.size() == 1 || words[1] == "--help" || words[1] == "-h"))
+        return show_help(session, words.first(1));
+    if (!named.command) return unknown_command(session, named.group, words);
+    std::string path = session.program;
+    for (const std::string& word : words.first(named.used)) path += " " + word;
+    return run_command(session, *named.command, path, words.subspan(named.used));
 }
 
 }  // namespace
@@ -182,7 +211,7 @@ int run_program(int argc, char** argv) {
                 "{} version {}", session.program == "docker" ? "Docker" : "Hull", HULL_VERSION));
             return 0;
         }
-        choose_host(session, global);
+        choose_endpoint(session, global);
         return dispatch(session, global.positional);
     } catch (const Error& error) {
         if (error.error_number() == EPIPE) return 1;

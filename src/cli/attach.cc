@@ -46,6 +46,7 @@ const Command attach_command{
     .args = exactly(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::running_containers,
 };
 
 }  // namespace hull::cli

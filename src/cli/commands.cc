@@ -4,18 +4,78 @@ namespace hull::cli {
 namespace {
 
 constexpr const Command* commands[] = {
-    &attach_command, &create_command,  &exec_command,        &container_inspect_command,
-    &kill_command,   &logs_command,    &ps_command,          &pause_command,
-    &rename_command, &restart_command, &rm_command,          &run_command,
-    &start_command,  &stop_command,    &top_command,         &unpause_command,
-    &wait_command,   &history_command, &import_command,      &image_inspect_command,
-    &load_command,   &images_command,  &image_prune_command, &pull_command,
-    &rmi_command,    &save_command,    &tag_command,         &inspect_command,
-    &events_command, &info_command,    &version_command,
+    &attach_command,
+    &commit_command,
+    &container_inspect_command,
+    &container_prune_command,
+    &cp_command,
+    &create_command,
+    &diff_command,
+    &exec_command,
+    &export_command,
+    &kill_command,
+    &logs_command,
+    &pause_command,
+    &port_command,
+    &ps_command,
+    &rename_command,
+    &restart_command,
+    &rm_command,
+    &run_command,
+    &start_command,
+    &stats_command,
+    &stop_command,
+    &top_command,
+    &unpause_command,
+    &update_command,
+    &wait_command,
+
+    &history_command,
+    &image_inspect_command,
+    &image_prune_command,
+    &images_command,
+    &import_command,
+    &load_command,
+    &pull_command,
+    &rmi_command,
+    &save_command,
+    &tag_command,
+
+    &dial_stdio_command,
+    &events_command,
+    &info_command,
+    &inspect_command,
+    &system_df_command,
+    &system_prune_command,
+    &version_command,
+
+    &context_create_command,
+    &context_export_command,
+    &context_import_command,
+    &context_inspect_command,
+    &context_ls_command,
+    &context_rm_command,
+    &context_show_command,
+    &context_update_command,
+    &context_use_command,
+
+    &complete_command,
+    &completion_bash_command,
+    &completion_fish_command,
+    &completion_zsh_command,
 };
 
 }  // namespace
 
 std::span<const Command* const> all_commands() { return commands; }
+
+const Command* find_command(std::string_view name) {
+    for (const Command* command : commands) {
+        if (command->name == name) return command;
+        for (std::string_view alias : command->aliases)
+            if (!alias.empty() && alias == name) return command;
+    }
+    return nullptr;
+}
 
 }  // namespace hull::cli

@@ -6,9 +6,17 @@ namespace hull::cli {
 
 extern const Command attach_command, create_command, exec_command, kill_command, logs_command,
     ps_command, rename_command, rm_command, run_command, start_command, stop_command, wait_command,
-    restart_command, top_command, pause_command, unpause_command, container_inspect_command;
+    restart_command, top_command, pause_command, unpause_command, container_inspect_command,
+    commit_command, container_prune_command, cp_command, diff_command, export_command, port_command,
+    stats_command, update_command;
 extern const Command history_command, images_command, import_command, image_inspect_command,
     load_command, image_prune_command, pull_command, rmi_command, save_command, tag_command;
-extern const Command events_command, info_command, inspect_command, version_command;
+extern const Command dial_stdio_command, events_command, info_command, inspect_command,
+    system_df_command, system_prune_command, version_command;
+extern const Command context_create_command, context_export_command, context_import_command,
+    context_inspect_command, context_ls_command, context_rm_command, context_show_command,
+    context_update_command, context_use_command;
+extern const Command complete_command, completion_bash_command, completion_fish_command,
+    completion_zsh_command;
 
 }  // namespace hull::cli

@@ -29,6 +29,7 @@ const Command container_inspect_command{
     .args = at_least(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::containers,
 };
 
 }  // namespace hull::cli

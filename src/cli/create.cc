@@ -28,6 +28,7 @@ const Command create_command{
     .flags = create_flags,
     .flags_end_at_positional = true,
     .run = run,
+    .completes = Completes::images,
 };
 
 }  // namespace hull::cli

@@ -10,11 +10,6 @@
 namespace hull::cli {
 namespace {
 
-template <typename... Args>
-[[noreturn]] void fail(fmt::format_string<Args...> text, Args&&... args) {
-    throw Error(ErrorKind::invalid_argument, "{}", fmt::format(text, std::forward<Args>(args)...));
-}
-
 api::Strings strings(const std::vector<std::string>& values) {
     api::Strings result;
     result.assign(values.begin(), values.end());

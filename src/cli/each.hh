@@ -3,24 +3,51 @@
 #include "cli/command.hh"
 #include "cli/session.hh"
 
+#include <string>
+#include <vector>
+
 namespace hull::cli {
 
-/// Does `body` for every argument and prints each name that worked; errors go to standard error
-/// and do not keep the others from being tried. Returns the exit code.
+/// An argument that the daemon refused.
+struct Refusal {
+    std::string name;
+    ErrorKind kind;
+};
+
+/// Does `body(name)` for every argument. Errors go to standard error and do not keep the
+/// others from being tried; what failed is returned. Errors of our own system calls (no daemon, no
+/// room for our output) are not the argument's and leave.
 template <typename Body>
-int for_each_argument(Invocation& call, Body&& body) {
-    int code = 0;
+std::vector<Refusal> try_each_argument(Invocation& call, Body&& body) {
+    std::vector<Refusal> refused;
     for (const std::string& name : call.arguments.positional) {
         try {
-            call.session.ask([&](client::Client& daemon) { body(daemon, name); });
-            call.session.print_line(name);
+            body(name);
         } catch (const Error& error) {
-            if (error.error_number() != 0) throw;  // our own output, or no daemon
+            if (error.error_number() != 0) throw;
             call.session.complain(error.message());
-            code = 1;
+            refused.push_back({name, error.kind()});
         }
     }
-    return code;
+    return refused;
+}
+
+/// Asks the daemon `body(daemon, name)` for every argument and prints each name that worked.
+/// Returns the exit code.
+template <typename Body>
+int for_each_argument(Invocation& call, Body&& body) {
+    const auto ask = [&](const std::string& name) {
+        call.session.ask([&](client::Client& daemon) { body(daemon, name); });
+        call.session.print_line(name);
+    };
+    return try_each_argument(call, ask).empty() ? 0 : 1;
+}
+
+/// The exit code of a removal: with `force` what is not there is as good as removed.
+inline int removal_code(const std::vector<Refusal>& refused, bool force) {
+    for (const Refusal& refusal : refused)
+        if (!force || refusal.kind != ErrorKind::not_found) return 1;
+    return 0;
 }
 
 }  // namespace hull::cli

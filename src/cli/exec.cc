@@ -123,6 +123,7 @@ const Command exec_command{
     .flags = flags,
     .flags_end_at_positional = true,
     .run = run,
+    .completes = Completes::running_containers,
 };
 
 }  // namespace hull::cli

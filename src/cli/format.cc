@@ -115,8 +115,8 @@ std::string ellipsis(std::string_view text, std::size_t width) {
     return std::string(text.substr(0, end)) + "…";
 }
 
-std::string align_columns(std::string_view text) {
-    constexpr std::size_t minimum = 10, padding = 3;
+std::string align_columns(std::string_view text, std::size_t minimum) {
+    constexpr std::size_t padding = 3;
     std::vector<std::vector<std::string>> lines;
     while (!text.empty()) {
         const std::size_t end = text.find('\n');

@@ -27,9 +27,9 @@ std::string short_id(std::string_view id);
 /// At most `width` characters; the last is … when some were cut.
 std::string ellipsis(std::string_view text, std::size_t width);
 
-/// Columns as Go's tabwriter(10, 1, 3, ' ') sets them: cells are separated by tabs, lines by
+/// Columns as Go's tabwriter(minimum, 1, 3, ' ') sets them: cells are separated by tabs, lines by
 /// newlines, the last cell of a line is not padded.
-std::string align_columns(std::string_view text);
+std::string align_columns(std::string_view text, std::size_t minimum = 10);
 
 /// A kind of object that can be listed: what its rows are called and printed by default.
 struct Listing {

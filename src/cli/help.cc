@@ -10,18 +10,26 @@ namespace hull::cli {
 namespace {
 
 constexpr Group groups[] = {
+    {"completion", "Print the completion script of a shell"},
     {"container", "Manage containers"},
+    {"context", "Manage contexts: names of daemons"},
     {"image", "Manage images"},
     {"system", "Manage the daemon"},
 };
 
 constexpr Flag globals[] = {
     {"config", 0, FlagType::text, "Directory of the client's configuration files"},
+    {"context", 'c', FlagType::text, "Context to use (see \"context ls\")"},
     {"debug", 'D', FlagType::boolean, "Print debugging messages"},
     {"host", 'H', FlagType::list, "Socket of the daemon to talk to"},
     {"log-level", 'l', FlagType::text,
      "Least severe messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
      "info"},
+    {"tls", 0, FlagType::boolean, "Use TLS (not supported yet)"},
+    {"tlscacert", 0, FlagType::text, "Trust certificates of this CA only (not supported yet)"},
+    {"tlscert", 0, FlagType::text, "TLS certificate file (not supported yet)"},
+    {"tlskey", 0, FlagType::text, "TLS key file (not supported yet)"},
+    {"tlsverify", 0, FlagType::boolean, "Use TLS and verify the daemon (not supported yet)"},
     {"version", 'v', FlagType::boolean, "Print the client's version and exit"},
 };
 
@@ -46,6 +54,11 @@ bool is_group_member(std::string_view name, std::string_view group) {
 }  // namespace
 
 std::span<const Group> all_groups() { return groups; }
+const Group* find_group(std::string_view name) {
+    for (const Group& group : groups)
+        if (group.name == name) return &group;
+    return nullptr;
+}
 std::span<const Flag> global_flags() { return globals; }
 
 std::string usage_line(const Command& command, std::string_view path) {
@@ -69,8 +82,10 @@ std::string command_help(const Command& command, std::string_view program, std::
 std::string group_help(const Group& group, std::string_view program) {
     std::vector<Entry> entries;
     for (const Command* command : all_commands())
-        if (is_group_member(command->name, group.name))
+        if (!command->hidden && is_group_member(command->name, group.name))
             entries.push_back({command->name.substr(group.name.size() + 1), command->summary});
+    std::sort(entries.begin(), entries.end(),
+              [](const Entry& a, const Entry& b) { return a.name < b.name; });
     return fmt::format(
         "Usage:  {0} {1} COMMAND\n\n{2}\n\nCommands:\n{3}\nRun '{0} {1} COMMAND --help' for more "
         "information on a command.\n",
@@ -83,7 +98,7 @@ std::string program_help(std::string_view program, int width) {
         std::string_view name = command->name;
         for (std::string_view alias : command->aliases)
             if (!alias.empty() && alias.find(' ') == std::string_view::npos) name = alias;
-        if (name.find(' ') != std::string_view::npos) continue;
+        if (command->hidden || name.find(' ') != std::string_view::npos) continue;
         const bool is_common =
             std::find(std::begin(common), std::end(common), name) != std::end(common);
         (is_common ? first : others).push_back({name, command->summary});

@@ -12,6 +12,7 @@ struct Group {
     std::string_view name, summary;
 };
 std::span<const Group> all_groups();
+const Group* find_group(std::string_view name);
 
 /// Flags before the command.
 std::span<const Flag> global_flags();

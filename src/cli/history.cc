@@ -14,6 +14,7 @@ constexpr Flag flags[] = {
     {"format", 0, FlagType::text, "'table', 'json', 'table TEMPLATE' or a Go TEMPLATE"},
     {"human", 'H', FlagType::boolean, "Print sizes and dates for people", "true"},
     {"no-trunc", 0, FlagType::boolean, "Do not shorten columns"},
+    {"platform", 0, FlagType::text, "Of this platform (os[/arch[/variant]])"},
     {"quiet", 'q', FlagType::boolean, "Only show IDs"},
 };
 
@@ -42,8 +43,11 @@ constexpr Listing exact_listing{
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
     const bool shorten = !arguments.flag("no-trunc"), human = arguments.flag("human");
-    const auto items = call.session.ask(
-        [&](client::Client& daemon) { return daemon.image_history(arguments.positional[0]); });
+    const std::string& platform = arguments.text("platform");
+    const auto items = call.session.ask([&](client::Client& daemon) {
+        return daemon.image_history(arguments.positional[0],
+                                    platform.empty() ? "" : platform_json(platform));
+    });
     const std::int64_t now_s = now_ns() / 1'000'000'000;
     std::vector<Row> rows;
     for (const api::HistoryItem& item : items) {
@@ -77,6 +81,7 @@ const Command history_command{
     .args = exactly(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::images,
 };
 
 }  // namespace hull::cli

@@ -1,9 +1,7 @@
-#include "base/error.hh"
 #include "cli/commands.hh"
 #include "cli/confirm.hh"
-#include "cli/format.hh"
+#include "cli/prune.hh"
 #include "cli/session.hh"
-#include "cli/values.hh"
 
 namespace hull::cli {
 namespace {
@@ -21,23 +19,11 @@ int run(Invocation& call) {
               "them."
             : "WARNING! This will remove all dangling images.";
     if (!call.arguments.flag("force") && !confirm(call.session, question)) {
-        call.session.complain("image prune has been cancelled");
-        return 1;
+        call.session.complain("image prune has been cancelled, nothing was removed");
+        return 0;  // the answer was no: that is no failure
     }
-    auto filters = make_filters(call.arguments.list("filter"));
-    filters["dangling"] = {all ? "false" : "true"};
-    const auto result =
-        call.session.ask([&](client::Client& daemon) { return daemon.prune_images(filters); });
-    std::string text;
-    if (!result.images_deleted.empty()) {
-        text = "Deleted Images:\n";
-        for (const api::ImageDeleteItem& item : result.images_deleted)
-            text += item.untagged.empty() ? "deleted: " + item.deleted + "\n"
-                                          : "untagged: " + item.untagged + "\n";
-        text += "\n";
-    }
-    call.session.print(text + "Total reclaimed space: " +
-                       human_size(static_cast<double>(result.space_reclaimed)) + "\n");
+    print_pruned(call.session,
+                 {prune_images(call.session, prune_filters(call.session, call.arguments), all)});
     return 0;
 }
 

@@ -1,6 +1,8 @@
+#include "base/error.hh"
 #include "base/time.hh"
 #include "cli/commands.hh"
 #include "cli/format.hh"
+#include "cli/rows.hh"
 #include "cli/session.hh"
 #include "cli/values.hh"
 
@@ -17,6 +19,7 @@ constexpr Flag flags[] = {
     {"format", 0, FlagType::text, "'table', 'json', 'table TEMPLATE' or a Go TEMPLATE"},
     {"no-trunc", 0, FlagType::boolean, "Do not shorten columns"},
     {"quiet", 'q', FlagType::boolean, "Only show IDs"},
+    {"tree", 0, FlagType::boolean, "Show the platforms of an image as a tree", "", nullptr, true},
 };
 
 constexpr Listing::Column columns[] = {
@@ -108,8 +111,38 @@ std::string measured(std::int64_t bytes) {
     return bytes < 0 ? "N/A" : human_size(static_cast<double>(bytes), 3);
 }
 
+}  // namespace
+
+std::vector<Row> make_image_rows(const api::ImageSummary& image, bool shorten, bool digests,
+                                 std::int64_t now_s) {
+    std::vector<Row> rows;
+    for (const Name& name : names_of(image, digests)) {
+        const std::int64_t unique = image.shared_size < 0 ? -1 : image.size - image.shared_size;
+        rows.push_back({json::Object{
+            {"Containers", counted(image.containers)},
+            {"CreatedAt", go_time(image.created)},
+            {"CreatedSince", image.created > 0 ? human_duration(now_s - image.created) + " ago"
+                                               : std::string("N/A")},
+            {"Digest", name.digest},
+            {"ID", shorten ? short_id(image.id) : image.id},
+            {"Repository", name.repository},
+            {"SharedSize", measured(image.shared_size)},
+            {"Size", measured(image.size)},
+            {"Tag", name.tag},
+            {"UniqueSize", measured(unique)},
+            {"VirtualSize", measured(image.size)},
+        }});
+    }
+    return rows;
+}
+
+namespace {
+
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
+    if (arguments.flag("tree"))
+        throw Error(ErrorKind::unsupported,
+                    "image ls --tree is not supported: an image here has one platform");
     std::vector<std::string> filters = arguments.list("filter");
     if (!arguments.positional.empty()) filters.push_back("reference=" + arguments.positional[0]);
     std::string format = arguments.text("format");
@@ -124,25 +157,9 @@ int run(Invocation& call) {
     });
     const std::int64_t now_s = now_ns() / 1'000'000'000;
     std::vector<Row> rows;
-    for (const api::ImageSummary& image : images) {
-        for (const Name& name : names_of(image, digests)) {
-            const std::int64_t unique = image.shared_size < 0 ? -1 : image.size - image.shared_size;
-            rows.push_back({json::Object{
-                {"Containers", counted(image.containers)},
-                {"CreatedAt", go_time(image.created)},
-                {"CreatedSince", image.created > 0 ? human_duration(now_s - image.created) + " ago"
-                                                   : std::string("N/A")},
-                {"Digest", name.digest},
-                {"ID", shorten ? short_id(image.id) : image.id},
-                {"Repository", name.repository},
-                {"SharedSize", measured(image.shared_size)},
-                {"Size", measured(image.size)},
-                {"Tag", name.tag},
-                {"UniqueSize", measured(unique)},
-                {"VirtualSize", measured(image.size)},
-            }});
-        }
-    }
+    for (const api::ImageSummary& image : images)
+        for (Row& row : make_image_rows(image, shorten, digests, now_s))
+            rows.push_back(std::move(row));
     call.session.print(format_listing(arguments.flag("digests") ? digest_listing : plain_listing,
                                       format, arguments.flag("quiet"), rows));
     return 0;

@@ -55,6 +55,7 @@ const Command import_command{
     .args = between(1, 2),
     .flags = flags,
     .run = run,
+    .completes = Completes::files,
 };
 
 }  // namespace hull::cli

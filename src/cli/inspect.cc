@@ -41,7 +41,8 @@ int run(Invocation& call) {
     bool known = type.empty();
     for (const Kind& kind : kinds) known |= kind.name == type;
     if (!known)
-        throw Error(ErrorKind::invalid_argument, "\"{}\" is not a valid value for --type", type);
+        throw Error(ErrorKind::invalid_argument,
+                    "unknown type: \"{}\": must be one of container, image, network, volume", type);
     return inspect_each(call.session, call.arguments.positional, call.arguments.text("format"),
                         [&](const std::string& name) {
         for (const Kind& kind : kinds) {
@@ -111,6 +112,7 @@ const Command inspect_command{
     .args = at_least(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::objects,
 };
 
 }  // namespace hull::cli

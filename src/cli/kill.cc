@@ -24,6 +24,7 @@ const Command kill_command{
     .args = at_least(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::running_containers,
 };
 
 }  // namespace hull::cli

@@ -3,6 +3,7 @@
 #include "cli/commands.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
+#include "cli/values.hh"
 
 #include <unistd.h>
 
@@ -11,6 +12,7 @@ namespace {
 
 constexpr Flag flags[] = {
     {"input", 'i', FlagType::text, "Read from this tar file instead of STDIN"},
+    {"platform", 0, FlagType::strings, "Load only these platforms (os[/arch[/variant]])"},
     {"quiet", 'q', FlagType::boolean, "Do not show progress"},
 };
 
@@ -23,8 +25,11 @@ int run(Invocation& call) {
         throw Error(ErrorKind::invalid_argument, "requested load from stdin, but stdin is empty");
     }
     const bool quiet = call.arguments.flag("quiet") || !is_terminal(STDOUT_FILENO);
+    std::vector<std::string> platforms;
+    for (const std::string& platform : call.arguments.list("platform"))
+        platforms.push_back(platform_json(platform));
     call.session.ask([&](client::Client& daemon) {
-        daemon.load_images(file ? file.get() : STDIN_FILENO, quiet,
+        daemon.load_images(file ? file.get() : STDIN_FILENO, quiet, platforms,
                            [&](const api::ProgressMessage& message) {
             // The names of what was loaded are the result.
             if (!message.stream.empty()) call.session.print(message.stream);

@@ -52,6 +52,7 @@ const Command logs_command{
     .args = exactly(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::running_containers,
 };
 
 }  // namespace hull::cli

@@ -20,6 +20,7 @@ const Command pause_command{
     .summary = "Pause all processes of one or more containers",
     .args = at_least(1),
     .run = run,
+    .completes = Completes::running_containers,
 };
 
 }  // namespace hull::cli

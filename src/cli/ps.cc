@@ -1,6 +1,7 @@
 #include "base/time.hh"
 #include "cli/commands.hh"
 #include "cli/format.hh"
+#include "cli/rows.hh"
 #include "cli/session.hh"
 #include "cli/values.hh"
 
@@ -54,15 +55,6 @@ constexpr Listing sized_listing{
     .quiet = plain_listing.quiet,
     .columns = columns,
 };
-
-std::string join_text(const std::vector<std::string>& parts, std::string_view separator) {
-    std::string text;
-    for (const std::string& part : parts) {
-        if (!text.empty()) text += separator;
-        text += part;
-    }
-    return text;
-}
 
 std::string names_of(const api::ContainerSummary& container, bool shorten) {
     std::vector<std::string> names;
@@ -146,7 +138,9 @@ std::string health_of(std::string_view status) {
     return status.find("(health: starting)") != std::string_view::npos ? "starting" : "";
 }
 
-Row make_row(const api::ContainerSummary& container, bool shorten, std::int64_t now_s) {
+}  // namespace
+
+Row make_container_row(const api::ContainerSummary& container, bool shorten, std::int64_t now_s) {
     std::vector<std::string> labels, networks;
     for (const auto& [name, value] : container.labels) labels.push_back(name + "=" + value);
     for (const auto& [name, endpoint] : container.networks) networks.push_back(name);
@@ -181,6 +175,8 @@ Row make_row(const api::ContainerSummary& container, bool shorten, std::int64_t 
     return row;
 }
 
+namespace {
+
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
     std::string format = arguments.text("format");
@@ -200,7 +196,7 @@ int run(Invocation& call) {
     std::vector<Row> rows;
     const std::int64_t now_s = now_ns() / 1'000'000'000;
     for (const api::ContainerSummary& container : containers)
-        rows.push_back(make_row(container, !arguments.flag("no-trunc"), now_s));
+        rows.push_back(make_container_row(container, !arguments.flag("no-trunc"), now_s));
     call.session.print(format_listing(listing_sized ? sized_listing : plain_listing, format,
                                       arguments.flag("quiet"), rows));
     return 0;

@@ -23,6 +23,7 @@ const Command rename_command{
     .summary = "Rename a container",
     .args = exactly(2),
     .run = run,
+    .completes = Completes::containers,
 };
 
 }  // namespace hull::cli

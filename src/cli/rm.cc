@@ -11,28 +11,21 @@ constexpr Flag flags[] = {
 };
 
 int run(Invocation& call) {
-    const bool force = call.arguments.flag("force");
-    int code = 0;
-    for (const std::string& given : call.arguments.positional) {
+    const Arguments& arguments = call.arguments;
+    const bool force = arguments.flag("force");
+    const auto remove = [&](const std::string& given) {
         const std::string name = given.starts_with('/') ? given.substr(1) : given;
-        try {
-            if (name.empty())
-                throw Error(ErrorKind::invalid_argument, "container name cannot be empty");
-            call.session.ask([&](client::Client& daemon) {
-                if (call.arguments.flag("link"))
-                    daemon.remove("/containers/" + http::encode_percent(name), {{"link", "1"}});
-                else
-                    daemon.remove_container(name, force, call.arguments.flag("volumes"));
-            });
-            call.session.print_line(given);
-        } catch (const Error& error) {
-            if (error.error_number() != 0) throw;
-            call.session.complain(error.message());
-            // -f only asks that it be gone.
-            if (!force || error.kind() != ErrorKind::not_found) code = 1;
-        }
-    }
-    return code;
+        if (name.empty())
+            throw Error(ErrorKind::invalid_argument, "container name cannot be empty");
+        call.session.ask([&](client::Client& daemon) {
+            if (arguments.flag("link"))
+                daemon.remove("/containers/" + http::encode_percent(name), {{"link", "1"}});
+            else
+                daemon.remove_container(name, force, arguments.flag("volumes"));
+        });
+        call.session.print_line(given);
+    };
+    return removal_code(try_each_argument(call, remove), force);
 }
 
 }  // namespace
@@ -45,6 +38,7 @@ const Command rm_command{
     .args = at_least(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::containers,
 };
 
 }  // namespace hull::cli

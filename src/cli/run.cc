@@ -86,6 +86,7 @@ const Command run_command{
     .flags = flags,
     .flags_end_at_positional = true,
     .run = run,
+    .completes = Completes::images,
 };
 
 }  // namespace hull::cli

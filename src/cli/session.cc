@@ -4,6 +4,7 @@
 #include "base/process.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "cli/context_store.hh"
 
 #include <limits.h>
 #include <poll.h>
@@ -59,28 +60,55 @@ Path daemon_program() {
 
 }  // namespace
 
+const std::string& Session::resolved_host() {
+    if (!host.empty()) return host;
+    host = ContextStore(configuration.directory()).get(context).host();
+    if (host.empty())
+        throw Error(ErrorKind::invalid_argument,
+                    "context \"{0}\" names no host: `{1} context update {0} --docker host=...`",
+                    context, program);
+    return host;
+}
+
+std::string Session::socket_path() {
+    if (resolved_host().starts_with(unix_scheme)) return host.substr(unix_scheme.size());
+    throw Error(ErrorKind::unsupported,
+                "host {} is not supported yet: use unix:///path, for example of a socket that "
+                "ssh -L brings here",
+                host);
+}
+
 client::Client& Session::daemon() {
     if (daemon_) return *daemon_;
-    if (host.starts_with(unix_scheme)) {
-        const std::string socket = host.substr(unix_scheme.size());
-        const int problem = probe_socket(socket);
-        if (problem == EACCES || problem == EPERM)
-            throw Error(ErrorKind::unavailable,
-                        "permission denied while trying to connect to the Docker daemon socket at "
-                        "{}",
-                        host);
-        if (problem != 0 && host_is_default && ::geteuid() == 0)
-            with_context([&] { start_daemon(socket); }, "starting the daemon");
-        else if (problem != 0)
-            throw Error(ErrorKind::unavailable,
-                        "Cannot connect to the Docker daemon at {}. Is the docker daemon running?",
-                        host);
-    }
-    daemon_ = std::make_unique<client::Client>(host, api_version);
+    const std::string socket = socket_path();
+    if (debug) complain(fmt::format("debug: context {}, daemon at {}", context, host));
+    const int problem = probe_socket(socket);
+    if (problem == EACCES || problem == EPERM)
+        throw Error(ErrorKind::unavailable,
+                    "permission denied while trying to connect to the Docker daemon socket at {}",
+                    host);
+    if (problem != 0 && host_is_default && ::geteuid() == 0)
+        with_context([&] { start_daemon(socket); }, "starting the daemon");
+    else if (problem != 0)
+        throw Error(ErrorKind::unavailable,
+                    "Cannot connect to the Docker daemon at {}. Is the docker daemon running?",
+                    host);
+    daemon_ = std::make_unique<client::Client>(make_client());
     return *daemon_;
 }
 
-client::Client Session::make_client() const { return client::Client(host, api_version); }
+client::Client Session::make_client() {
+    client::Client client(resolved_host(), api_version);
+    http::Headers headers;
+    const json::Value& configured = config("HttpHeaders");
+    if (configured.is_object())
+        for (const auto& [name, value] : configured.as_object())
+            if (value.is_string()) headers.add(name, value.as_string());
+    if (!headers.find("User-Agent"))
+        headers.add("User-Agent", fmt::format("Hull-Client/{} (linux)", HULL_VERSION));
+    client.set_headers(std::move(headers));
+    return client;
+}
 
 void Session::print(std::string_view text) const { sys::write_all(STDOUT_FILENO, text); }
 
@@ -91,15 +119,10 @@ void Session::complain(std::string_view text) const {
 }
 
 const json::Value& Session::config(std::string_view name) {
-    if (!config_) {
-        const std::optional<std::string> text = find_file(join(config_directory, "config.json"));
-        config_ = json::Value(json::Object{});
-        if (text) {
-            config_ = with_context([&] { return json::parse(*text); }, "reading {}/config.json",
-                                   config_directory);
-        }
-    }
-    return std::as_const(*config_)[name];
+    const json::Value& value = configuration.get(name);
+    if (const std::string problem = configuration.take_problem(); !problem.empty())
+        complain("warning: the configuration is not used: " + problem);
+    return value;
 }
 
 void start_daemon(const std::string& socket) {

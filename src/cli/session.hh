@@ -2,9 +2,9 @@
 #include "api/client/client.hh"
 #include "base/error.hh"
 #include "base/json.hh"
+#include "cli/config_file.hh"
 
 #include <memory>
-#include <optional>
 #include <string>
 #include <string_view>
 
@@ -14,18 +14,23 @@ namespace hull::cli {
 class Session {
 public:
     std::string program = "hull";  ///< as errors and help name us: "docker" when called so
-    std::string host;              ///< "unix:///run/hull.sock"
-    bool host_is_default = true;   ///< nobody chose it: we may start the daemon
-    std::string api_version;       ///< "" = the daemon's newest
-    std::string config_directory;
-    bool debug = false;
+    std::string context = "default";
+    std::string host;             ///< "unix:///run/hull.sock"; of a context once it is needed
+    bool host_is_default = true;  ///< nobody chose it: we may start the daemon
+    std::string api_version;      ///< "" = the daemon's newest
+    ConfigFile configuration;
+    bool debug = false;  ///< tell on standard error what is asked of whom
 
     /// The connection of this run. On first use finds out whether somebody listens and starts the
     /// daemon when nobody does, the socket is the default one and we are root.
     /// Throws unavailable, Docker's "Cannot connect to the Docker daemon at …".
     client::Client& daemon();
     /// One more connection, for a request that runs beside another.
-    client::Client make_client() const;
+    client::Client make_client();
+    /// The host, of the context when one was chosen. Throws not_found for a missing context.
+    const std::string& resolved_host();
+    /// The path of a unix host. Throws unsupported for others.
+    std::string socket_path();
 
     /// Runs `body` with the daemon; an Error of its reply gets Docker's prefix.
     template <typename Body>
@@ -54,7 +59,6 @@ public:
 
 private:
     std::unique_ptr<client::Client> daemon_;
-    std::optional<json::Value> config_;
 };
 
 /// Starts hulld from beside our executable (else from PATH) in a session of its own, and returns

@@ -1,6 +1,6 @@
-#include "base/error.hh"
 #include "cli/attached.hh"
 #include "cli/commands.hh"
+#include "cli/each.hh"
 #include "cli/session.hh"
 
 namespace hull::cli {
@@ -46,17 +46,13 @@ int run(Invocation& call) {
                         "you cannot start and attach multiple containers at once");
         return start_attached(call);
     }
+    const auto start = [&](const std::string& name) {
+        call.session.ask([&](client::Client& daemon) { daemon.start_container(name); });
+        call.session.print_line(name);
+    };
     std::string failed;
-    for (const std::string& name : arguments.positional) {
-        try {
-            call.session.ask([&](client::Client& daemon) { daemon.start_container(name); });
-            call.session.print_line(name);
-        } catch (const Error& error) {
-            if (error.error_number() != 0) throw;
-            call.session.complain(error.message());
-            failed += (failed.empty() ? "" : ", ") + name;
-        }
-    }
+    for (const Refusal& refusal : try_each_argument(call, start))
+        failed += (failed.empty() ? "" : ", ") + refusal.name;
     if (failed.empty()) return 0;
     call.session.complain("Error: failed to start containers: " + failed);
     return 1;
@@ -72,6 +68,7 @@ const Command start_command{
     .args = at_least(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::stopped_containers,
 };
 
 }  // namespace hull::cli

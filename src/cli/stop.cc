@@ -35,6 +35,7 @@ const Command stop_command{
     .args = at_least(1),
     .flags = flags,
     .run = run,
+    .completes = Completes::running_containers,
 };
 
 }  // namespace hull::cli

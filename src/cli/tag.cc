@@ -28,6 +28,7 @@ const Command tag_command{
     .summary = "Give an image one more name",
     .args = exactly(2),
     .run = run,
+    .completes = Completes::images,
 };
 
 }  // namespace hull::cli

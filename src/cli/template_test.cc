@@ -74,6 +74,14 @@ TEST(Template, PrintsWhatGoPrints) {
         {"{{.Size}} {{`raw \\n`}} {{'a'}}", "2.5 raw \\n 97"},
         {"{{.Id | printf \"%s-%s\" \"x\"}}", "x-abc"},
         {"{{printf \"%d\" .Id}}", "%!d(string=abc)"},
+        {"{{printf \"%[2]s %[1]s %%\" \"a\" \"b\"}}", "b a %"},
+        {"{{printf \"%U %b %c %03d %+d %x\" 65 5 228 7 5 \"hi\"}}", "U+0041 101 ä 007 +5 6869"},
+        {"{{printf \"%s\"}} {{printf \"x\" 1}}", "%!s(MISSING) x%!(EXTRA int=1)"},
+        {"{{html \"<a>\"}} {{js \"it's\"}} {{urlquery \"a b&c\"}}", "&lt;a&gt; it\\'s a+b%26c"},
+        {"{{.ID}} {{.State.PID}}", "abc 42"},  // Docker's structs spell these so
+        {"{{.Config.Labels.b}} {{.Config.Labels.missing}}", "2 <no value>"},
+        {"{{with .Zero}}a{{else with .Id}}{{.}}{{end}}", "abc"},
+        {"{{range 3}}{{.}}{{end}}", "012"},
     };
     for (const auto& [text, output] : cases) {
         SCOPED_TRACE(text);
@@ -94,11 +102,16 @@ TEST(Template, ProblemsReadLikeGos) {
         {"{{end}}", "template: :1: unexpected {{end}}"},
         {"{{$x}}", R"(template: :1: undefined variable "$x")"},
         {"{{index .Args 9}}",
-         R"(template: :1:2: executing "" at <index>: error calling index: reflect: slice index out of range: 9)"},
+         R"(template: :1:2: executing "" at <index .Args 9>: error calling index: index out of range: 9)"},
         {"{{.Id.Foo}}",
          R"(template: :1:5: executing "" at <.Id.Foo>: can't evaluate field Foo in type interface {})"},
         {"{{\"abc}}", "template: :1: unterminated quoted string"},
         {"{{}}", "template: :1: missing value for command"},
+        {"{{nil}}", R"(template: :1:2: executing "" at <nil>: nil is not a command)"},
+        {"{{len 3}}",
+         R"(template: :1:2: executing "" at <len 3>: error calling len: len of type int)"},
+        {"{{eq \"a\" 1}}",
+         R"(template: :1:2: executing "" at <eq "a" 1>: error calling eq: incompatible types for comparison)"},
     };
     for (const auto& [text, problem] : cases) {
         SCOPED_TRACE(text);

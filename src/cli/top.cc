@@ -22,7 +22,7 @@ int run(Invocation& call) {
     };
     add_line(list.titles);
     for (const std::vector<std::string>& process : list.processes) add_line(process);
-    call.session.print(align_columns(text));
+    call.session.print(align_columns(text, 20));
     return 0;
 }
 
@@ -36,6 +36,7 @@ const Command top_command{
     .args = at_least(1),
     .flags_end_at_positional = true,
     .run = run,
+    .completes = Completes::running_containers,
 };
 
 }  // namespace hull::cli

@@ -20,6 +20,7 @@ const Command unpause_command{
     .summary = "Resume all processes of one or more containers",
     .args = at_least(1),
     .run = run,
+    .completes = Completes::containers,
 };
 
 }  // namespace hull::cli

@@ -2,6 +2,8 @@
 #include "api/types/container.hh"
 #include "api/types/host_config.hh"
 #include "api/types/network.hh"
+#include "cli/numbers.hh"
+#include "cli/words.hh"
 
 #include <cstdint>
 #include <map>
@@ -15,18 +17,6 @@
 /// CLI prints (docker/cli `opts`, docker/go-units, docker/go-connections `nat`, Go's strconv).
 namespace hull::cli {
 
-bool parse_bool(std::string_view text);
-/// Decimal, 0x…, 0o…, 0b… or 0… as Go's ParseInt with base 0.
-std::int64_t parse_integer(std::string_view text);
-std::uint64_t parse_unsigned(std::string_view text, int bits);
-/// `512m`, `1.5GiB`, `100`: bytes, units are powers of 1024.
-std::int64_t parse_bytes(std::string_view text);
-/// Bytes, or -1 for no limit.
-std::int64_t parse_swap_bytes(std::string_view text);
-/// `1.5` or `3/2` CPUs in units of 1e-9.
-std::int64_t parse_nano_cpus(std::string_view text);
-/// Go's duration, `1h2m3.5s`, in nanoseconds.
-std::int64_t parse_duration(std::string_view text);
 /// name=value; the name in lower case.
 std::pair<std::string, std::string> parse_filter(std::string_view text);
 /// The values of each name.
@@ -73,11 +63,10 @@ std::optional<std::string> resolve_environment(std::string_view text);
 std::vector<std::string> read_env_file(const std::string& path);
 /// Lines of a --label-file.
 std::vector<std::string> read_label_file(const std::string& path);
+/// os[/architecture[/variant]] as the API's JSON text. Throws invalid_argument.
+std::string platform_json(std::string_view text);
 /// `key=value` items as a map; an item without `=` has the value "".
 api::StringMap make_string_map(const std::vector<std::string>& items);
-
-/// RFC 3339, a date, a unix time or a duration before `now_ns`, as `seconds.nanoseconds`.
-std::string parse_timestamp(std::string_view text, std::int64_t now_ns);
 
 // Checks for Flag::check.
 void check_attach(std::string_view text);
@@ -90,11 +79,5 @@ void check_throttle_bytes(std::string_view text);
 void check_throttle_iops(std::string_view text);
 void check_weight_device(std::string_view text);
 void check_sysctl(std::string_view text);
-
-/// Fields of one CSV record: "a","b ""c""",d.
-std::vector<std::string> split_csv(std::string_view text);
-std::vector<std::string> split(std::string_view text, char separator);
-std::string lower(std::string_view text);
-std::string_view trim(std::string_view text);
 
 }  // namespace hull::cli

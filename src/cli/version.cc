@@ -30,7 +30,9 @@ json::Object client_version(const std::string& api_version) {
 
 /// Templates use Go's names, which differ from JSON's in one member.
 void add_go_names(json::Value& part) {
-    if (part.is_object()) part["APIVersion"] = std::as_const(part)["ApiVersion"];
+    if (!part.is_object()) return;
+    json::Value version = std::as_const(part)["ApiVersion"];  // a copy: adding a member moves them
+    part["APIVersion"] = std::move(version);
 }
 
 std::string text_of(const json::Value& value) { return value.is_string() ? value.as_string() : ""; }

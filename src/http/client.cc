@@ -48,9 +48,16 @@ struct Client::State {
 
     /// An idle connection that is still open, else a new one.
     std::unique_ptr<Stream> take_connection();
-    /// Sends the request and reads the reply's header.
-    std::unique_ptr<Stream> exchange(const ClientRequest& request, bool upgrade);
+    std::unique_ptr<Stream> send(const ClientRequest& request, bool upgrade);
 };
+
+/// `head`: the request was HEAD, whose reply has no body.
+static void read_header(Stream& stream, bool head) {
+    do {
+        if (!stream.reader.read_header(head))
+            throw Error(ErrorKind::unavailable, "the server closed the connection without a reply");
+    } while (stream.reader.message().status == 100);
+}
 
 struct ClientResponse::Impl {
     std::unique_ptr<Stream> stream;
@@ -143,7 +150,7 @@ std::unique_ptr<Stream> Client::State::take_connection() {
     }
 }
 
-std::unique_ptr<Stream> Client::State::exchange(const ClientRequest& request, bool upgrade) {
+std::unique_ptr<Stream> Client::State::send(const ClientRequest& request, bool upgrade) {
     std::unique_ptr<Stream> stream = take_connection();
     std::string text = fmt::format("{} {} HTTP/1.1\r\n", request.method, request.target);
     if (!request.headers.find("Host")) text += "Host: hull\r\n";
@@ -168,10 +175,6 @@ std::unique_ptr<Stream> Client::State::exchange(const ClientRequest& request, bo
         }
     }
     // A server that refuses a body closes early; its reply may still be readable.
-    do {
-        if (!stream->reader.read_header(request.method == "HEAD"))
-            throw Error(ErrorKind::unavailable, "the server closed the connection without a reply");
-    } while (stream->reader.message().status == 100);
     return stream;
 }
 
@@ -181,10 +184,24 @@ Client::Client(Path socket_path) : state_(std::make_unique<State>()) {
 Client::Client(Client&&) noexcept = default;
 Client::~Client() = default;
 
-ClientResponse Client::request(const ClientRequest& request) {
+struct PendingResponse::Impl {
+    std::unique_ptr<Stream> stream;
+    std::shared_ptr<std::unique_ptr<Stream>> idle;
+    bool head = false;
+};
+
+PendingResponse::PendingResponse(std::unique_ptr<Impl> impl) : impl_(std::move(impl)) {}
+PendingResponse::PendingResponse(PendingResponse&&) noexcept = default;
+PendingResponse& PendingResponse::operator=(PendingResponse&&) noexcept = default;
+PendingResponse::~PendingResponse() = default;
+
+int PendingResponse::fd() const { return impl_->stream->fd.get(); }
+
+ClientResponse PendingResponse::receive() {
     auto impl = std::make_unique<ClientResponse::Impl>();
-    impl->stream = state_->exchange(request, false);
-    impl->idle = state_->idle;
+    read_header(*impl_->stream, impl_->head);
+    impl->stream = std::move(impl_->stream);
+    impl->idle = std::move(impl_->idle);
     Parser& message = impl->stream->reader.message();
     ClientResponse response(std::move(impl));
     response.status = message.status;
@@ -193,8 +210,19 @@ ClientResponse Client::request(const ClientRequest& request) {
     return response;
 }
 
+PendingResponse Client::start(const ClientRequest& request) {
+    auto impl = std::make_unique<PendingResponse::Impl>();
+    impl->stream = state_->send(request, false);
+    impl->idle = state_->idle;
+    impl->head = request.method == "HEAD";
+    return PendingResponse(std::move(impl));
+}
+
+ClientResponse Client::request(const ClientRequest& request) { return start(request).receive(); }
+
 Upgraded Client::upgrade(const ClientRequest& request, std::string& refusal) {
-    std::unique_ptr<Stream> stream = state_->exchange(request, true);
+    std::unique_ptr<Stream> stream = state_->send(request, true);
+    read_header(*stream, false);
     Parser& message = stream->reader.message();
     Upgraded upgraded{.status = message.status, .headers = std::move(message.headers), .fd = {}};
     if (upgraded.status == 101 || upgraded.status == 200) {

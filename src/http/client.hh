@@ -42,9 +42,29 @@ public:
     bool has_buffered() const;
 
 private:
-    friend class Client;
+    friend class PendingResponse;
     struct Impl;
     explicit ClientResponse(std::unique_ptr<Impl> impl);
+    std::unique_ptr<Impl> impl_;
+};
+
+/// A request that was sent and whose reply has not come: so that one thread can have many of them.
+class PendingResponse {
+public:
+    PendingResponse(PendingResponse&&) noexcept;
+    PendingResponse& operator=(PendingResponse&&) noexcept;
+    ~PendingResponse();
+
+    /// Readable once the reply begins to come.
+    int fd() const;
+    /// Blocks until the reply's header is there. Throws unavailable when the server breaks off.
+    /// At most one call.
+    ClientResponse receive();
+
+private:
+    friend class Client;
+    struct Impl;
+    explicit PendingResponse(std::unique_ptr<Impl> impl);
     std::unique_ptr<Impl> impl_;
 };
 
@@ -65,6 +85,8 @@ public:
 
     /// Throws unavailable when nobody listens.
     ClientResponse request(const ClientRequest& request);
+    /// Only sends it. A later request of this object uses another connection.
+    PendingResponse start(const ClientRequest& request);
     /// Asks for `Upgrade: tcp`. When the server replies with neither 101 nor 200 `refusal` gets the
     /// reply's body and `fd` stays empty.
     Upgraded upgrade(const ClientRequest& request, std::string& refusal);

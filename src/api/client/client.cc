@@ -92,8 +92,22 @@ std::string Client::target(const std::string& path, const http::Query& query) co
     return prefix_ + path + http::format_query(query);
 }
 
-http::ClientResponse Client::checked(const http::ClientRequest& request) {
-    http::ClientResponse response = http_.request(request);
+http::ClientRequest Client::make_request(const std::string& method, const std::string& path,
+                                         const http::Query& query,
+                                         const std::optional<json::Value>& body) const {
+    http::ClientRequest request{.method = method,
+                                .target = target(path, query),
+                                .headers = headers_,
+                                .body = {},
+                                .body_source = {}};
+    if (body) {
+        request.body = json::dump(*body);
+        request.headers.add("Content-Type", "application/json");
+    }
+    return request;
+}
+
+http::ClientResponse Client::checked(http::ClientResponse response) {
     if (response.status >= 400) throw error_of(response.status, response.read_all(1 << 20));
     return response;
 }
@@ -101,16 +115,24 @@ http::ClientResponse Client::checked(const http::ClientRequest& request) {
 http::ClientResponse Client::request(const std::string& method, const std::string& path,
                                      const http::Query& query,
                                      const std::optional<json::Value>& body) {
-    http::ClientRequest request{.method = method,
-                                .target = target(path, query),
-                                .headers = {},
-                                .body = {},
-                                .body_source = {}};
-    if (body) {
-        request.body = json::dump(*body);
-        request.headers.add("Content-Type", "application/json");
-    }
-    return checked(request);
+    return checked(http_.request(make_request(method, path, query, body)));
+}
+
+http::PendingResponse Client::start_get(const std::string& path, const http::Query& query) {
+    return http_.start(make_request("GET", path, query));
+}
+
+http::ClientResponse Client::finish(http::PendingResponse pending) {
+    return checked(pending.receive());
+}
+
+http::ClientResponse Client::upload(const std::string& method, const std::string& path,
+                                    const http::Query& query, const std::string& content_type,
+                                    std::function<std::size_t(std::span<std::byte>)> source) {
+    http::ClientRequest request = make_request(method, path, query);
+    request.headers.add("Content-Type", content_type);
+    request.body_source = std::move(source);
+    return checked(http_.request(request));
 }
 
 json::Value Client::get(const std::string& path, const http::Query& query) {
@@ -130,15 +152,7 @@ json::Value Client::remove(const std::string& path, const http::Query& query) {
 
 Connection Client::upgrade(const std::string& path, const http::Query& query,
                            const std::optional<json::Value>& body) {
-    http::ClientRequest request{.method = "POST",
-                                .target = target(path, query),
-                                .headers = {},
-                                .body = {},
-                                .body_source = {}};
-    if (body) {
-        request.body = json::dump(*body);
-        request.headers.add("Content-Type", "application/json");
-    }
+    const http::ClientRequest request = make_request("POST", path, query, body);
     std::string refusal;
     http::Upgraded upgraded = http_.upgrade(request, refusal);
     if (!upgraded.fd) throw error_of(upgraded.status, refusal);
@@ -275,12 +289,18 @@ std::vector<api::ImageSummary> Client::list_images(bool all, const Filters& filt
     return api::parse_array<api::ImageSummary>(get("/images/json", query));
 }
 
-json::Value Client::inspect_image_json(const std::string& name) {
-    return get("/images/" + image_segment(name) + "/json");
+json::Value Client::inspect_image_json(const std::string& name, const std::string& platform) {
+    http::Query query;
+    add_text(query, "platform", platform);
+    return get("/images/" + image_segment(name) + "/json", query);
 }
 
-std::vector<api::HistoryItem> Client::image_history(const std::string& name) {
-    return api::parse_array<api::HistoryItem>(get("/images/" + image_segment(name) + "/history"));
+std::vector<api::HistoryItem> Client::image_history(const std::string& name,
+                                                    const std::string& platform) {
+    http::Query query;
+    add_text(query, "platform", platform);
+    return api::parse_array<api::HistoryItem>(
+        get("/images/" + image_segment(name) + "/history", query));
 }
 
 void Client::tag_image(const std::string& name, const std::string& repository,
@@ -291,10 +311,12 @@ void Client::tag_image(const std::string& name, const std::string& repository,
 }
 
 std::vector<api::ImageDeleteItem> Client::remove_image(const std::string& name, bool force,
-                                                       bool no_prune) {
+                                                       bool no_prune,
+                                                       const std::vector<std::string>& platforms) {
     http::Query query;
     add_flag(query, "force", force);
     add_flag(query, "noprune", no_prune);
+    for (const std::string& platform : platforms) query.emplace_back("platforms", platform);
     return api::parse_array<api::ImageDeleteItem>(remove("/images/" + image_segment(name), query));
 }
 
@@ -304,14 +326,12 @@ api::ImagesPruneResponse Client::prune_images(const Filters& filters) {
     return api::parse<api::ImagesPruneResponse>(post("/images/prune", query));
 }
 
-void Client::load_images(int input, bool quiet,
+void Client::load_images(int input, bool quiet, const std::vector<std::string>& platforms,
                          const std::function<void(const api::ProgressMessage&)>& sink) {
+    http::Query query{{"quiet", quiet ? "1" : "0"}};
+    for (const std::string& platform : platforms) query.emplace_back("platform", platform);
     http::ClientResponse response =
-        checked({.method = "POST",
-                 .target = target("/images/load", {{"quiet", quiet ? "1" : "0"}}),
-                 .headers = {{"Content-Type", "application/x-tar"}},
-                 .body = {},
-                 .body_source = read_from(input)});
+        upload("POST", "/images/load", query, "application/x-tar", read_from(input));
     read_progress(response, sink);
 }
 
@@ -323,11 +343,8 @@ void Client::import_image(int input, const ImportOptions& options,
     add_text(query, "message", options.message);
     add_text(query, "platform", options.platform);
     for (const std::string& change : options.changes) query.emplace_back("changes", change);
-    http::ClientResponse response = checked({.method = "POST",
-                                             .target = target("/images/create", query),
-                                             .headers = {{"Content-Type", "application/x-tar"}},
-                                             .body = {},
-                                             .body_source = read_from(input)});
+    http::ClientResponse response =
+        upload("POST", "/images/create", query, "application/x-tar", read_from(input));
     read_progress(response, sink);
 }
 

@@ -41,11 +41,20 @@ public:
     /// `host` is "unix:///path"; other schemes throw unsupported. `api_version` "1.44" puts
     /// /v1.44 in front of every path; "" asks for the daemon's newest.
     explicit Client(const std::string& host, std::string api_version = "");
+    /// Sent with every request from now on (HttpHeaders of config.json).
+    void set_headers(http::Headers headers) { headers_ = std::move(headers); }
 
     // The generic layer; `path` starts with / and is already escaped.
     http::ClientResponse request(const std::string& method, const std::string& path,
                                  const http::Query& query = {},
                                  const std::optional<json::Value>& body = {});
+    /// Only sends a GET; finish() reads the reply's header.
+    http::PendingResponse start_get(const std::string& path, const http::Query& query = {});
+    static http::ClientResponse finish(http::PendingResponse pending);
+    /// Sends a body of any length: `source` fills the buffer and returns 0 at the end.
+    http::ClientResponse upload(const std::string& method, const std::string& path,
+                                const http::Query& query, const std::string& content_type,
+                                std::function<std::size_t(std::span<std::byte>)> source);
     json::Value get(const std::string& path, const http::Query& query = {});
     /// The parsed reply, null when it is empty.
     json::Value post(const std::string& path, const http::Query& query = {},
@@ -88,14 +97,17 @@ public:
 
     std::vector<api::ImageSummary> list_images(bool all, const Filters& filters,
                                                bool digests = false);
-    json::Value inspect_image_json(const std::string& name);
-    std::vector<api::HistoryItem> image_history(const std::string& name);
+    /// `platform`: the API's JSON text, "" for the daemon's choice.
+    json::Value inspect_image_json(const std::string& name, const std::string& platform = "");
+    std::vector<api::HistoryItem> image_history(const std::string& name,
+                                                const std::string& platform = "");
     void tag_image(const std::string& name, const std::string& repository, const std::string& tag);
     std::vector<api::ImageDeleteItem> remove_image(const std::string& name, bool force,
-                                                   bool no_prune);
+                                                   bool no_prune,
+                                                   const std::vector<std::string>& platforms = {});
     api::ImagesPruneResponse prune_images(const Filters& filters);
     /// Uploads `input` to its end; `sink` gets every progress message.
-    void load_images(int input, bool quiet,
+    void load_images(int input, bool quiet, const std::vector<std::string>& platforms,
                      const std::function<void(const api::ProgressMessage&)>& sink);
     struct ImportOptions {
         std::string repository, tag, message, platform;
@@ -110,10 +122,14 @@ public:
                 const std::function<bool(const api::EventMessage&)>& sink);
 
 private:
-    http::ClientResponse checked(const http::ClientRequest& request);
+    http::ClientRequest make_request(const std::string& method, const std::string& path,
+                                     const http::Query& query,
+                                     const std::optional<json::Value>& body = {}) const;
+    static http::ClientResponse checked(http::ClientResponse response);
     std::string target(const std::string& path, const http::Query& query) const;
     http::Client http_;
     std::string prefix_;
+    http::Headers headers_;
 };
 
 /// The text of a reply with an error status: its JSON `message`, else the text itself.

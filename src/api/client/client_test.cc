@@ -108,7 +108,7 @@ TEST_F(ClientTest, AnErrorInAStreamIsThrownAfterTheMessagesBeforeIt) {
     const Fd input = sys::open("/dev/null", O_RDONLY);
     std::string seen;
     EXPECT_THROW(
-        client.load_images(input.get(), true,
+        client.load_images(input.get(), true, {},
                            [&](const api::ProgressMessage& message) { seen += message.stream; }),
         Error);
     EXPECT_EQ(seen, "Loaded image: a:1\n");
