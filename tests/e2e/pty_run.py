@@ -2,24 +2,31 @@
 """pty_run.py ROWS COLUMNS COMMAND...: runs COMMAND on a new terminal of that size.
 
 Standard input, when it is not empty, is typed into the terminal; `\\xNN` and `\\n` escapes are undone, and `@wait TEXT@`
-in it waits until TEXT was printed. What the terminal shows goes to standard output; the exit status is COMMAND's."""
+in it waits until TEXT was printed since the last wait; `@resize ROWS COLUMNS@` changes the terminal's size. What the terminal shows goes to standard output; the exit status is COMMAND's."""
 import codecs, fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
 rows, columns, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
 typed = os.environ.get("TYPE", "")
-parts = [p for p in re.split(r"(@wait [^@]*@)", typed) if p]
+parts = [p for p in re.split(r"(@wait [^@]*@|@resize \d+ \d+@)", typed) if p]
+ready, started = os.pipe()  # `started` closes when COMMAND is executed: the terminal has its size then
 pid, master = pty.fork()
 if pid == 0:
     fcntl.ioctl(0, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
     os.execvp(command[0], command)
-fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", rows, columns, 0, 0))
-seen, deadline = b"", time.monotonic() + 60
+os.close(started)
+os.read(ready, 1)
+seen, waited, deadline = b"", 0, time.monotonic() + 60
 while time.monotonic() < deadline:
     while parts:
         wait = re.fullmatch(r"@wait ([^@]*)@", parts[0])
-        if wait and wait[1].encode() not in seen:
+        if wait and wait[1].encode() not in seen[waited:]:
             break
-        if not wait:
+        resize = re.fullmatch(r"@resize (\d+) (\d+)@", parts[0])
+        if wait:
+            waited = seen.index(wait[1].encode(), waited) + len(wait[1])
+        elif resize:
+            fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", int(resize[1]), int(resize[2]), 0, 0))
+        else:
             os.write(master, codecs.escape_decode(parts[0].encode())[0])
         parts.pop(0)
     if not select.select([master], [], [], 0.05)[0]:

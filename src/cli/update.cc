@@ -1,0 +1,95 @@
+#include "cli/commands.hh"
+#include "cli/each.hh"
+#include "cli/values.hh"
+
+namespace hull::cli {
+namespace {
+
+constexpr Flag flags[] = {
+    {"blkio-weight", 0, FlagType::unsigned_integer,
+     "Relative block I/O weight, 10 to 1000, 0 for none", "0"},
+    {"cpu-period", 0, FlagType::integer, "Period of the CPU quota in microseconds"},
+    {"cpu-quota", 0, FlagType::integer, "CPU time per period in microseconds"},
+    {"cpu-rt-period", 0, FlagType::integer, "Period of real-time CPU time in microseconds"},
+    {"cpu-rt-runtime", 0, FlagType::integer, "Real-time CPU time per period in microseconds"},
+    {"cpu-shares", 'c', FlagType::integer, "Relative CPU weight"},
+    {"cpus", 0, FlagType::decimal, "Number of CPUs, fractions included"},
+    {"cpuset-cpus", 0, FlagType::text, "CPUs to run on (0-3, 0,1)"},
+    {"cpuset-mems", 0, FlagType::text, "Memory nodes to use (0-3, 0,1)"},
+    {"kernel-memory", 0, FlagType::bytes, "Kernel memory limit", "", nullptr, true},
+    {"memory", 'm', FlagType::bytes, "Memory limit"},
+    {"memory-reservation", 0, FlagType::bytes, "Memory that is left under pressure"},
+    {"memory-swap", 0, FlagType::swap_bytes, "Limit of memory plus swap, -1 for no limit of swap"},
+    {"pids-limit", 0, FlagType::integer, "Number of processes, -1 for no limit"},
+    {"restart", 0, FlagType::text, "What to do when the container exits"},
+};
+
+/// The members of the request that were asked for: what is absent stays as it is.
+json::Object make_request(const Arguments& arguments) {
+    json::Object request;
+    const auto integer = [&](std::string_view flag, std::string member) {
+        if (arguments.given(flag)) request.append(std::move(member), arguments.integer(flag));
+    };
+    const auto bytes = [&](std::string_view flag, std::string member) {
+        if (arguments.given(flag))
+            request.append(std::move(member), parse_swap_bytes(arguments.text(flag)));
+    };
+    const auto text = [&](std::string_view flag, std::string member) {
+        if (arguments.given(flag)) request.append(std::move(member), arguments.text(flag));
+    };
+    integer("blkio-weight", "BlkioWeight");
+    integer("cpu-period", "CpuPeriod");
+    integer("cpu-quota", "CpuQuota");
+    integer("cpu-rt-period", "CpuRealtimePeriod");
+    integer("cpu-rt-runtime", "CpuRealtimeRuntime");
+    integer("cpu-shares", "CpuShares");
+    if (arguments.given("cpus"))
+        request.append("NanoCpus", parse_nano_cpus(arguments.text("cpus")));
+    text("cpuset-cpus", "CpusetCpus");
+    text("cpuset-mems", "CpusetMems");
+    bytes("memory", "Memory");
+    bytes("memory-reservation", "MemoryReservation");
+    bytes("memory-swap", "MemorySwap");
+    integer("pids-limit", "PidsLimit");
+    if (arguments.given("restart")) {
+        const api::RestartPolicy policy = parse_restart_policy(arguments.text("restart"));
+        request.append(
+            "RestartPolicy",
+            json::Object{{"Name", policy.name}, {"MaximumRetryCount", policy.maximum_retry_count}});
+    }
+    return request;
+}
+
+int run(Invocation& call) {
+    if (call.arguments.given("kernel-memory"))
+        throw Error(ErrorKind::unsupported,
+                    "--kernel-memory is gone from the kernel: use --memory, which includes it");
+    const json::Value request = make_request(call.arguments);
+    if (request.as_object().empty())
+        throw Error(ErrorKind::invalid_argument,
+                    "you must provide one or more flags when using this command");
+    std::vector<std::string> warnings;
+    const int code = for_each_argument(call, [&](client::Client& daemon, const std::string& name) {
+        const json::Value reply =
+            daemon.post("/containers/" + http::encode_percent(name) + "/update", {}, request);
+        for (std::string& warning : reply["Warnings"].as_strings())
+            warnings.push_back(std::move(warning));
+    });
+    for (const std::string& warning : warnings) call.session.complain(warning);
+    return code;
+}
+
+}  // namespace
+
+const Command update_command{
+    .name = "container update",
+    .aliases = {"update"},
+    .usage = "[OPTIONS] CONTAINER [CONTAINER...]",
+    .summary = "Change the limits of one or more containers",
+    .args = at_least(1),
+    .flags = flags,
+    .run = run,
+    .completes = Completes::containers,
+};
+
+}  // namespace hull::cli
