@@ -140,6 +140,7 @@ std::string_view status_text(int status) {
         case 403: return "Forbidden";
         case 404: return "Not Found";
         case 405: return "Method Not Allowed";
+        case 408: return "Request Timeout";
         case 409: return "Conflict";
         case 413: return "Request Entity Too Large";
         case 431: return "Request Header Fields Too Large";

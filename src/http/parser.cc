@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 
+#include <poll.h>
 #include <sys/socket.h>
 #include <boost/beast/http/basic_parser.hpp>
 #include <boost/beast/http/error.hpp>
@@ -149,13 +150,23 @@ std::optional<std::uint64_t> Parser::content_length() const {
 namespace {
 
 constexpr std::size_t exact_read_bytes = 8192, bulk_read_bytes = 128 << 10;
+/// Of a chunk's header or the fields behind the last chunk.
+constexpr std::size_t max_chunk_header_bytes = 16 << 10;
 
-std::size_t receive(int fd, char* buffer, std::size_t size, int flags) {
+/// Blocks as long as it takes when `timeout_ms` is negative.
+std::size_t receive(int fd, char* buffer, std::size_t size, int flags, int timeout_ms) {
+    const int waiting = timeout_ms < 0 ? 0 : MSG_DONTWAIT;
     for (;;) {
-        const ssize_t count = ::recv(fd, buffer, size, flags);
+        const ssize_t count = ::recv(fd, buffer, size, flags | waiting);
         if (count >= 0) return static_cast<std::size_t>(count);
         if (errno == EINTR) continue;
         if (errno == ECONNRESET) return 0;
+        if (errno == EAGAIN && waiting) {
+            if (sys::poll_one(fd, POLLIN, timeout_ms)) continue;
+            throw Error(ErrorKind::unavailable, "nothing came from the peer for {} s",
+                        timeout_ms / 1000)
+                .with_errno(ETIMEDOUT);
+        }
         throw_errno(errno, "receiving from the peer");
     }
 }
@@ -168,7 +179,7 @@ MessageReader::MessageReader(int fd, Parser::Role role, std::size_t header_limit
 void MessageReader::drain(std::size_t count) {
     while (count > 0) {
         const std::size_t taken =
-            receive(fd_, scratch_.data(), std::min(count, scratch_.size()), 0);
+            receive(fd_, scratch_.data(), std::min(count, scratch_.size()), 0, -1);
         if (taken == 0) return;
         count -= taken;
     }
@@ -176,8 +187,10 @@ void MessageReader::drain(std::size_t count) {
 
 bool MessageReader::feed() {
     scratch_.resize(exact_ ? exact_read_bytes : bulk_read_bytes);
+    const bool has_begun = parser_->started() || !pending_.empty();
     const std::size_t received =
-        receive(fd_, scratch_.data(), scratch_.size(), exact_ ? MSG_PEEK : 0);
+        receive(fd_, scratch_.data(), scratch_.size(), exact_ ? MSG_PEEK : 0,
+                exact_ && has_begun ? silence_ms_ : -1);
     if (received == 0) return false;
 
     const std::size_t old = pending_.size();
@@ -191,6 +204,9 @@ bool MessageReader::feed() {
         return true;
     }
     std::string rest(input.substr(result.consumed));
+    if (parser_->header_done() && result.needs_more && rest.size() > max_chunk_header_bytes)
+        throw Error(ErrorKind::invalid_argument, "a chunk's header is larger than {} bytes",
+                    max_chunk_header_bytes);
     if (exact_) drain(received);
     pending_ = std::move(rest);
     return true;

@@ -63,6 +63,10 @@ public:
     /// By default no byte behind the message is taken from the socket (it is peeked first), so
     /// that the connection can be given away. Bulk mode reads in big pieces instead.
     void set_bulk() { exact_ = false; }
+    /// Bounds the silence inside a header and inside a body that is not read in bulk; a peer that
+    /// has not begun its message may be silent for ever. Beyond it reading throws unavailable with
+    /// error_number() ETIMEDOUT.
+    void set_silence_limit(int timeout_ms) { silence_ms_ = timeout_ms; }
     bool has_buffered_body() const { return body_at_ < body_.size(); }
     bool body_done() const { return parser_->done() && !has_buffered_body(); }
     /// Bytes behind the message that are no longer in the socket; only after bulk mode.
@@ -81,6 +85,7 @@ private:
     std::string body_;
     std::size_t body_at_ = 0;
     bool exact_ = true;
+    int silence_ms_ = -1;  ///< -1: no limit
 };
 
 }  // namespace hull::http

@@ -226,7 +226,8 @@ public:
         } catch (const Error& error) {
             keep_alive_ = false;
             if (error.kind() == ErrorKind::unavailable)
-                throw Error(ErrorKind::cancelled, "the client is gone");
+                throw Error(ErrorKind::invalid_argument, "reading the request body: {}",
+                            error.message());
             throw;
         }
     }
@@ -403,6 +404,20 @@ Response error_response(const Error& error) {
     return Response::json(json::Object{{"message", error.message()}}, http_status(error.kind()));
 }
 
+/// Answers a header that cannot be understood, is too long or does not come to its end.
+void refuse_header(int socket, const Error& error) {
+    const bool is_silent = error.error_number() == ETIMEDOUT;
+    if (error.kind() != ErrorKind::invalid_argument && !is_silent) return;
+    Response response = error_response(error);
+    if (is_silent) response.status = 408;
+    if (error.message().find("too large") != std::string::npos) response.status = 431;
+    response.headers.set("Connection", "close");
+    response.headers.set("Content-Length", std::to_string(response.body.size()));
+    const std::string header = format_header(response.status, response.headers, {});
+    send_parts(socket, std::array{std::string_view(header), std::string_view("\r\n"),
+                                  std::string_view(response.body)});
+}
+
 /// Replies with an error, or breaks the connection when a reply has begun.
 void reply_error(Exchange& exchange, const Error& error) {
     if (exchange.replied()) {
@@ -417,6 +432,7 @@ void reply_error(Exchange& exchange, const Error& error) {
 
 void Server::State::serve(Connection& connection) {
     MessageReader reader(connection.socket.get(), Parser::Role::request, limits.header_bytes);
+    reader.set_silence_limit(limits.silence_ms);
     const SocketExchange::Hooks hooks{
         .watch =
             [this](int fd, StopEvent& event) {
@@ -426,7 +442,9 @@ void Server::State::serve(Connection& connection) {
             event.request();
             return std::uint64_t{0};
         }
-        add_to_epoll(fd, EPOLLRDHUP | EPOLLONESHOT, token);
+        // Only the hang-up, which is reported unasked: a client that has just closed its sending
+        // side still waits for its answer, and a unix socket tells the two apart.
+        add_to_epoll(fd, EPOLLONESHOT, token);
         guard->events[token] = &event;
         return token;
         },
@@ -441,17 +459,7 @@ void Server::State::serve(Connection& connection) {
         try {
             if (!reader.read_header()) return;
         } catch (const Error& error) {
-            if (error.kind() == ErrorKind::invalid_argument) {
-                Response response = error_response(error);
-                if (error.message().find("too large") != std::string::npos) response.status = 431;
-                response.headers.set("Connection", "close");
-                response.headers.set("Content-Length", std::to_string(response.body.size()));
-                const std::string header = format_header(response.status, response.headers, {});
-                send_parts(connection.socket.get(),
-                           std::array{std::string_view(header), std::string_view("\r\n"),
-                                      std::string_view(response.body)});
-            }
-            return;
+            return refuse_header(connection.socket.get(), error);
         }
         connection.busy = true;
         SocketExchange exchange(connection.socket, reader, hooks);

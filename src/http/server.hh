@@ -31,6 +31,7 @@ struct Response {
 struct Limits {
     std::size_t header_bytes = 1UL << 20;
     std::size_t json_body_bytes = 4UL << 20;
+    int silence_ms = 60'000;  ///< in the middle of a header or of a JSON body
 };
 
 /// One request and its reply on a connection: read the body, then reply in exactly one way:
@@ -53,7 +54,7 @@ public:
     bool flag(std::string_view name, bool fallback = false) const;
 
     /// Next bytes of the request body, 0 at its end. Sends 100 Continue when that is awaited.
-    /// Throws cancelled when the client is gone before the end.
+    /// Throws invalid_argument when the client ends or falls silent before the body's end.
     virtual std::size_t read_body(std::span<std::byte> buffer) = 0;
     /// The rest of the body. Throws invalid_argument beyond `max_bytes`.
     std::string read_body_text(std::size_t max_bytes = Limits{}.json_body_bytes);
@@ -75,8 +76,8 @@ public:
     /// Whether a reply was begun: a later error can only break the connection.
     virtual bool replied() const = 0;
 
-    /// Requested when the client hangs up (or half-closes) or the server stops. First call starts
-    /// the watching.
+    /// Requested when the client hangs up or the server stops; a client that closes only its
+    /// sending side still waits. First call starts the watching.
     virtual StopEvent& stop_event() = 0;
     /// Closes the connection after this reply without an orderly end of the stream.
     virtual void abort() = 0;

@@ -282,6 +282,35 @@ TEST_F(ServerTest, AHandlerThatWaitsLearnsThatItsClientHasGone) {
     EXPECT_TRUE(wait_for(noticed));
 }
 
+TEST_F(ServerTest, AClientThatClosesItsSendingSideStillWaitsForItsAnswer) {
+    start([&](Exchange& exchange) {
+        StopEvent& stop = exchange.stop_event();
+        const bool gone = sys::poll_one(stop.fd(), POLLIN, 300);
+        exchange.send(Response::text(200, gone ? "gone" : "still there"));
+    });
+    EXPECT_TRUE(talk("GET / HTTP/1.1\r\n\r\n").ends_with("still there"));
+}
+
+TEST_F(ServerTest, AClientThatFallsSilentInsideAHeaderOrABodyIsCutOff) {
+    start([](Exchange& exchange) { echo(exchange); }, {.silence_ms = 100});
+    const Fd header = connect();
+    sys::write_all(header.get(), "GET / HTTP/1.1\r\nHo");
+    EXPECT_TRUE(read_to_end(header.get()).starts_with("HTTP/1.1 408"));
+    const Fd body = connect();
+    sys::write_all(body.get(), "POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab");
+    EXPECT_TRUE(read_to_end(body.get()).starts_with("HTTP/1.1 400"));
+    const Fd idle = connect();
+    EXPECT_FALSE(sys::poll_one(idle.get(), POLLIN, 300)) << "an idle connection may stay";
+}
+
+TEST_F(ServerTest, ABodyThatEndsTooEarlyOrHasEndlessChunkHeadersIsTheClientsFault) {
+    start([](Exchange& exchange) { echo(exchange); });
+    EXPECT_TRUE(talk("POST / HTTP/1.1\r\nContent-Length: 5\r\n\r\nab").starts_with("HTTP/1.1 400"));
+    EXPECT_TRUE(
+        talk("POST / HTTP/1.1\r\nTransfer-Encoding: chunked\r\n\r\n1;" + std::string(100'000, 'x'))
+            .starts_with("HTTP/1.1 400"));
+}
+
 TEST_F(ServerTest, StoppingEndsIdleConnectionsAndWakesHandlers) {
     std::atomic<bool> waiting = false, woken = false;
     start([&](Exchange& exchange) {
