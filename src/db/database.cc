@@ -3,11 +3,16 @@
 #include "base/error.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
+#include "base/time.hh"
 
+#include <fcntl.h>
 #include <sqlite3.h>
 #include <sys/statvfs.h>
+#include <unistd.h>
 
+#include <cerrno>
 #include <map>
+#include <optional>
 
 namespace hull::db {
 
@@ -17,12 +22,28 @@ constexpr int busy_timeout_ms = 5000;
 
 sqlite3_stmt* raw(void* statement) { return static_cast<sqlite3_stmt*>(statement); }
 
-std::string free_space_near(const Path& file) {
+/// What one change may have to add to the log and, when that is full, to the file.
+constexpr std::uint64_t change_bytes = 64 << 10;
+constexpr std::int64_t renewal_pause_ns = 1'000'000'000;
+
+std::optional<std::uint64_t> find_free_bytes(const Path& file) {
     const std::size_t slash = file.rfind('/');
     const Path directory = slash == std::string::npos ? "." : file.substr(0, slash + 1);
     struct statvfs info {};
-    if (::statvfs(directory.c_str(), &info) != 0) return "its file system";
-    return fmt::format("{} KiB left on its file system", info.f_bavail * info.f_frsize / 1024);
+    if (::statvfs(directory.c_str(), &info) != 0) return std::nullopt;
+    return info.f_bavail * info.f_frsize;
+}
+
+std::string free_space_near(const Path& file) {
+    const auto bytes = find_free_bytes(file);
+    if (!bytes) return "its file system";
+    return fmt::format("a change needs up to {} KiB, {} KiB are left on its file system",
+                       change_bytes >> 10, *bytes >> 10);
+}
+
+/// SQLite says "full" for some writes and "I/O error" for others.
+bool may_mean_full(int code) {
+    return (code & 0xff) == SQLITE_FULL || (code & 0xff) == SQLITE_IOERR;
 }
 
 }  // namespace
@@ -94,6 +115,8 @@ void read_column(const Columns& columns, int index, std::string& value) {
 
 Transaction::Transaction(Database& database) : database_(&database), lock_(database.mutex_) {
     if (database_->transaction_depth_ == 0) {
+        // A commit that meets a full disk is rolled back: it could not be tried again.
+        database_->spend_reserve_when_full();
         database_->run_script("BEGIN IMMEDIATE");
         database_->transaction_failed_ = false;
     }
@@ -127,6 +150,8 @@ void Transaction::commit() {
 
 Database::Database(Path file)
     : file_(std::move(file)), connection_(std::make_unique<Connection>()) {
+    has_reserve_ = sys::find_stat(reserve_file()).has_value();
+    spend_reserve_when_full();  // even opening takes some space
     const int flags = SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE | SQLITE_OPEN_NOMUTEX;
     if (const int code = sqlite3_open_v2(file_.c_str(), &connection_->handle, flags, nullptr);
         code != SQLITE_OK)
@@ -198,6 +223,52 @@ void Database::sync() {
     sys::fdatasync(sys::open(log_file, O_RDONLY).get());
 }
 
+void Database::keep_reserve(std::uint64_t bytes) {
+    const std::lock_guard lock(mutex_);
+    reserve_bytes_ = bytes;
+    const auto status = sys::find_stat(reserve_file());
+    has_reserve_ = status && static_cast<std::uint64_t>(status->st_size) >= bytes;
+    renew_reserve();
+}
+
+/// False when there was none.
+bool Database::spend_reserve() noexcept {
+    if (!has_reserve_) return false;
+    has_reserve_ = false;
+    log::warning("the disk of {} is full: its reserve of {} KiB is spent", file_,
+                 reserve_bytes_ >> 10);
+    return ::unlink(reserve_file().c_str()) == 0;
+}
+
+/// For a statement that has met a full disk `attempt` times before: whether to try it again.
+bool Database::make_room(int attempt) noexcept {
+    if (attempt == 0 && spend_reserve()) return true;
+    if (attempt > 1 || transaction_depth_ > 0) return false;
+    // The log is written from its start again once its pages are in the file, most of which have
+    // their place there already.
+    return sqlite3_wal_checkpoint_v2(connection_->handle, nullptr, SQLITE_CHECKPOINT_RESTART,
+                                     nullptr, nullptr) == SQLITE_OK;
+}
+
+void Database::spend_reserve_when_full() noexcept {
+    if (!has_reserve_) return;
+    const auto free_bytes = find_free_bytes(file_);
+    if (free_bytes && *free_bytes < change_bytes) spend_reserve();
+}
+
+void Database::renew_reserve() noexcept {
+    if (reserve_bytes_ == 0 || has_reserve_ || monotonic_ns() < next_renewal_ns_) return;
+    next_renewal_ns_ = monotonic_ns() + renewal_pause_ns;
+    const auto free_bytes = find_free_bytes(file_);
+    if (!free_bytes || *free_bytes < 2 * reserve_bytes_) return;
+    const Fd reserve(::open(reserve_file().c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+    has_reserve_ =
+        reserve && ::fallocate(reserve.get(), 0, 0, static_cast<off_t>(reserve_bytes_)) == 0;
+    if (has_reserve_) return;
+    if (errno != ENOSPC) reserve_bytes_ = 0;  // a file system that cannot
+    ::unlink(reserve_file().c_str());
+}
+
 void Database::check_integrity() {
     for (const auto& [finding] : query<std::string>("PRAGMA quick_check"))
         if (finding != "ok") throw Error(ErrorKind::data_loss, "database {}: {}", file_, finding);
@@ -205,8 +276,11 @@ void Database::check_integrity() {
 
 void Database::run_script(std::string_view sql) {
     const std::lock_guard lock(mutex_);
-    const int code =
-        sqlite3_exec(connection_->handle, std::string(sql).c_str(), nullptr, nullptr, nullptr);
+    const std::string text(sql);
+    int code = sqlite3_exec(connection_->handle, text.c_str(), nullptr, nullptr, nullptr);
+    const bool is_undone = transaction_depth_ > 0 && sqlite3_get_autocommit(connection_->handle);
+    for (int attempt = 0; may_mean_full(code) && !is_undone && make_room(attempt); ++attempt)
+        code = sqlite3_exec(connection_->handle, text.c_str(), nullptr, nullptr, nullptr);
     if (code != SQLITE_OK) connection_->fail(file_, code, sql);
 }
 
@@ -248,12 +322,20 @@ std::int64_t Database::run(std::string_view sql, std::span<const Parameter> para
             code = sqlite3_bind_null(statement, index);
         if (code != SQLITE_OK) connection_->fail(file_, code, sql);
     }
-    for (;;) {
+    for (int attempt = 0;;) {
         const int code = sqlite3_step(statement);
         if (code == SQLITE_DONE) break;
-        if (code != SQLITE_ROW) connection_->fail(file_, code, sql);
-        on_row(Columns(statement));
+        if (code == SQLITE_ROW) {
+            on_row(Columns(statement));
+            continue;
+        }
+        const bool is_undone = transaction_depth_ > 0 && sqlite3_get_autocommit(handle);
+        const bool is_full = may_mean_full(code) && !is_undone;
+        if (!is_full) connection_->fail(file_, code, sql);
+        sqlite3_reset(statement);  // which also unlocks what a checkpoint needs
+        if (!make_room(attempt++)) connection_->fail(file_, code, sql);
     }
+    renew_reserve();
     return sqlite3_changes64(handle);
 }
 

@@ -140,6 +140,11 @@ public:
     /// Makes everything committed so far survive power loss too (one fdatasync of the log).
     void sync();
 
+    /// Keeps `bytes` of the disk in a file beside the database for the day it is full: they are
+    /// given up so that rows can still be written, above all those of what makes room, and are
+    /// taken again when there is room.
+    void keep_reserve(std::uint64_t bytes);
+
     /// Throws data_loss with SQLite's own findings. Reads the whole file.
     void check_integrity();
 
@@ -152,6 +157,11 @@ private:
     std::int64_t run(std::string_view sql, std::span<const Parameter> parameters,
                      const std::function<void(const Columns&)>& on_row);
     void run_script(std::string_view sql);
+    Path reserve_file() const { return file_ + "-reserve"; }
+    bool spend_reserve() noexcept;
+    bool make_room(int attempt) noexcept;
+    void spend_reserve_when_full() noexcept;
+    void renew_reserve() noexcept;
     template <typename Row, std::size_t... Index>
     static void read_row(const Columns& columns, Row& row, std::index_sequence<Index...>) {
         (read_column(columns, static_cast<int>(Index), std::get<Index>(row)), ...);
@@ -161,6 +171,9 @@ private:
     std::recursive_mutex mutex_;
     int transaction_depth_ = 0;
     bool transaction_failed_ = false;
+    std::uint64_t reserve_bytes_ = 0;
+    bool has_reserve_ = false;
+    std::int64_t next_renewal_ns_ = 0;
     std::unique_ptr<Connection> connection_;
 };
 

@@ -50,6 +50,7 @@ struct Container {
     std::optional<task::ExitRecord> early_exit;  ///< came while `starting`
     bool removing = false;                       ///< an rm owns the end of this container
     bool removed = false;
+    bool unsaved = false;       ///< the row is older than the record: the disk was full
     bool keep_on_exit = false;  ///< `restart` is between its stop and its start
     std::int64_t backoff_ns = 0;
     std::uint64_t restart_ticket = 0;       ///< a scheduled restart is void when this has moved on

@@ -6,6 +6,7 @@
 #include "engine/merge.hh"
 #include "engine/mounts.hh"
 #include "engine/validate.hh"
+#include "store/space.hh"
 
 #include <linux/openat2.h>
 
@@ -132,13 +133,17 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
         for (const auto& [destination, volume] : definition->volumes)
             remove_volume(options_.data_root, volume);
     });
-    make_container_directory(where);
-    make_volumes(*definition);
-
     auto record = std::make_shared<Record>();
     record->definition = definition;
     record->name = chosen;
-    insert_row(*record);
+    try {
+        make_container_directory(where);
+        make_volumes(*definition);
+        insert_row(*record);
+    } catch (const Error& error) {
+        throw Error(error.kind(), "creating container {}: {}{}", chosen, error.message(),
+                    store::describe_shortage(options_.data_root, container_files_bytes));
+    }
     table_.insert(std::make_shared<Container>(record));
     remove_files.keep();
     free_name.keep();

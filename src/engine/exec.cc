@@ -33,22 +33,32 @@ void Engine::Implementation::publish_exec(const Exec& exec, std::string action,
     publish(*container->snapshot(), action, std::move(extra));
 }
 
-/// Ended execs can be inspected for five minutes, the last 200 of them always.
+/// The last 200 execs that have ended can always be inspected, five times as many for five minutes.
+/// One that was never started is kept for an hour.
 void Engine::Implementation::forget_old_execs() {
-    constexpr std::size_t always_kept = 200;
-    constexpr std::int64_t kept_ns = 300'000'000'000;
+    constexpr std::size_t always_kept = 200, kept_for_a_while = 1000;
+    constexpr std::int64_t second_ns = 1'000'000'000;
+    constexpr std::int64_t kept_ns = 300 * second_ns, kept_unstarted_ns = 3600 * second_ns;
     std::vector<ExecPointer> forgotten;
     {
         auto execs = execs_.lock();
         if (execs->size() <= always_kept || execs->size() % 64 != 0) return;
+        std::multimap<std::int64_t, ExecPointer> idle;  // by age, oldest first
+        for (const auto& [id, exec] : *execs) {
+            const std::lock_guard lock(exec->mutex);
+            if (exec->finished_ns != 0)
+                idle.emplace(exec->finished_ns, exec);
+            else if (!exec->started)
+                idle.emplace(exec->created_ns + kept_unstarted_ns - kept_ns, exec);
+        }
         const std::int64_t now = monotonic_ns();
-        for (auto position = execs->begin(); position != execs->end();) {
-            std::unique_lock lock(position->second->mutex);
-            const bool old =
-                position->second->finished_ns != 0 && now - position->second->finished_ns > kept_ns;
-            lock.unlock();
-            if (old) forgotten.push_back(position->second);
-            position = old ? execs->erase(position) : std::next(position);
+        std::size_t left = idle.size();
+        for (const auto& [since_ns, exec] : idle) {
+            const bool is_old = now - since_ns > kept_ns && left > always_kept;
+            if (!is_old && left <= kept_for_a_while) break;
+            execs->erase(exec->id);
+            forgotten.push_back(exec);
+            --left;
         }
     }
     for (const ExecPointer& exec : forgotten)
@@ -81,6 +91,7 @@ std::string Engine::Implementation::create_exec(const std::string& name,
     auto exec = std::make_shared<Exec>();
     exec->id = random_hex(32);
     exec->container_id = container->id;
+    exec->created_ns = monotonic_ns();
     exec->request = request;
     execs_.lock()->emplace(exec->id, exec);
     {

@@ -40,6 +40,9 @@ void remove_volume(const Path& data_root, const std::string& name);
 /// symlinks, fifos and devices with owner, mode, times and extended attributes.
 void copy_tree(int source, int target);
 
+/// What a container's files and row take at create, and again at a start.
+constexpr std::uint64_t container_files_bytes = 64 << 10;
+
 /// Bytes in the regular files of a tree (blocks of hard links counted once), as `ps -s` shows.
 std::uint64_t tree_bytes(const Path& directory);
 

@@ -29,16 +29,17 @@ namespace hull::engine {
 struct Exec {
     std::string id, container_id;
     api::ExecCreateRequest request;
-    std::mutex mutex;  ///< guards what follows
+    std::int64_t created_ns = 0;  ///< monotonic
+    std::mutex mutex;             ///< guards what follows
     bool started = false, running = false;
     std::optional<int> exit_code;
     pid_t pid = 0;
-    std::int64_t finished_ns = 0;
+    std::int64_t finished_ns = 0;  ///< monotonic, 0: not yet
 };
 using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on it own it
 
 /// Behind Engine. Its functions are spread over create.cc, lifecycle.cc, streams.cc, exec.cc,
-/// views.cc and recovery.cc.
+/// views.cc, records.cc and recovery.cc.
 class Engine::Implementation : public task::Listener {
 public:
     Implementation(Options options, image::Images& images, store::Store& store,
@@ -110,10 +111,16 @@ private:
     void answer_waiters(Container& container, bool removed, const WaitResult& result);
     void set_frozen(const Definition& definition, bool frozen);
 
-    // records: state changes are written before they are seen
+    // records.cc
     void insert_row(const Record& record);
-    /// With container.mutex held.
+    void delete_row(const std::string& id);
+    /// With container.mutex held. Never fails for want of space: what has happened is seen at once
+    /// and written as soon as that is possible. Until then the shim's files stand in for the row.
     void update_state(Container& container, const std::function<void(RunState&)>& change);
+    bool write_state(const Container& container);
+    void save_later(const std::string& id);
+    void save_unsaved();
+    void remove_ended(Container& container);
     void publish(const Record& record, std::string_view action,
                  std::map<std::string, std::string> extra = {});
 
@@ -121,6 +128,7 @@ private:
     void load_records();
     void adopt_all();
     void adopt(Container& container);
+    bool settle_unrecorded_run(Container& container);
     void remove_strays();
 
     // streams.cc

@@ -9,6 +9,9 @@
 #include "engine/text.hh"
 #include "engine/validate.hh"
 #include "linux/cgroup.hh"
+#include "store/space.hh"
+
+#include <unistd.h>
 
 #include <algorithm>
 #include <chrono>
@@ -133,8 +136,10 @@ void Engine::Implementation::start_locked(Container& container) {
     try {
         prepare_bundle(*record);
     } catch (const Error& error) {
-        fail_start(container, error.message(), 128);
-        throw;
+        const std::string message =
+            error.message() + store::describe_shortage(options_.data_root, container_files_bytes);
+        fail_start(container, message, 128);
+        throw Error(error.kind(), "{}", message);
     }
     std::vector<task::Attachment> attachments;
     {
@@ -152,6 +157,8 @@ void Engine::Implementation::start_locked(Container& container) {
         result.exit_code = 128;
     }
     if (!result.error.empty()) {
+        if (result.exit_code != 126 && result.exit_code != 127)
+            result.error += store::describe_shortage(options_.data_root, container_files_bytes);
         {
             std::lock_guard lock(container.mutex);
             container.starting = false;
@@ -188,6 +195,8 @@ void Engine::Implementation::start_locked(Container& container) {
 
 void Engine::Implementation::fail_start(Container& container, const std::string& error,
                                         int exit_code) {
+    const ContainerPaths where = paths(container.id);
+    ::unlink(where.exit_record.c_str());  // it did not run, whatever its shim's end has left
     bool auto_remove = false;
     {
         std::lock_guard lock(container.mutex);
@@ -204,7 +213,7 @@ void Engine::Implementation::fail_start(Container& container, const std::string&
         if (auto_remove) container.removing = true;
     }
     answer_waiters(container, false, {exit_code, error});
-    if (auto_remove) finish_removal(container, true);
+    if (auto_remove) remove_ended(container);
 }
 
 // ---------------------------------------------------------------- exit
@@ -283,7 +292,7 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
             {{"exitCode", std::to_string(exit.code)},
              {"execDuration", std::to_string(ran_ns / second_ns)}});
     answer_waiters(container, false, {exit.code, ""});
-    if (removes_itself) finish_removal(container, true);
+    if (removes_itself) remove_ended(container);
     end_execs(container);
     if (restarts) restarter_.schedule(container.id, ticket, container.backoff_ns);
 }
@@ -516,16 +525,16 @@ void Engine::Implementation::rename(const std::string& name, std::string new_nam
                     "Renaming a container with the same name as its current name");
     table_.rename(new_name, container->id);
     RecordPointer after;
-    {
+    try {
         std::lock_guard lock(container->mutex);
-        if (container->removed) {
-            table_.release_name(new_name);
-            throw_gone(name);
-        }
+        if (container->removed) throw_gone(name);
         auto next = std::make_shared<Record>(*container->record);
         next->name = new_name;
         database_.execute("UPDATE containers SET name = ? WHERE id = ?", new_name, container->id);
         container->record = after = std::move(next);
+    } catch (...) {
+        table_.release_name(new_name);
+        throw;
     }
     table_.release_name(before->name);
     publish(*after, "rename", {{"oldName", "/" + before->name}});
@@ -554,17 +563,15 @@ void Engine::Implementation::remove(const std::string& name, const RemoveOptions
         container->removing = true;
         ++container->restart_ticket;
     }
-    if (running) {
-        try {
-            kill_and_wait(*container);
-        } catch (...) {
-            std::lock_guard lock(container->mutex);
-            container->removing = false;
-            throw;
-        }
-    }
     RecordPointer record = container->snapshot();
-    finish_removal(*container, options.volumes || record->definition->host.auto_remove);
+    try {
+        if (running) kill_and_wait(*container);
+        finish_removal(*container, options.volumes || record->definition->host.auto_remove);
+    } catch (...) {
+        std::lock_guard lock(container->mutex);
+        container->removing = false;
+        throw;
+    }
 }
 
 /// The container has ended and `removing` is ours: takes the record away, answers who waits, and
@@ -574,7 +581,7 @@ void Engine::Implementation::finish_removal(Container& container, bool volumes) 
     {
         std::lock_guard lock(container.mutex);
         record = container.record;
-        database_.execute("DELETE FROM containers WHERE id = ?", container.id);
+        delete_row(container.id);
         container.removed = true;
         container.pending.clear();
         container.changed.notify_all();

@@ -4,7 +4,9 @@
 #include "base/time.hh"
 #include "engine/implementation.hh"
 #include "engine/text.hh"
+#include "shim/launch_config.hh"
 #include "shim/protocol.hh"
+#include "task/orphan.hh"
 
 #include <algorithm>
 #include <set>
@@ -89,41 +91,9 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
 }
 
 Engine::Implementation::~Implementation() {
+    save_unsaved();
     images_.set_container_uses({});
     images_.set_event_sink({});
-}
-
-// ---------------------------------------------------------------- records
-
-void Engine::Implementation::insert_row(const Record& record) {
-    database_.execute("INSERT INTO containers (id, name, definition, state) VALUES (?, ?, ?, ?)",
-                      record.id(), record.name, json::dump(to_json(*record.definition)),
-                      json::dump(to_json(record.state)));
-}
-
-void Engine::Implementation::update_state(Container& container,
-                                          const std::function<void(RunState&)>& change) {
-    auto next = std::make_shared<Record>(*container.record);
-    change(next->state);
-    if (!container.removed)
-        database_.execute("UPDATE containers SET state = ? WHERE id = ?",
-                          json::dump(to_json(next->state)), container.id);
-    container.record = std::move(next);
-    container.changed.notify_all();
-}
-
-void Engine::Implementation::publish(const Record& record, std::string_view action,
-                                     std::map<std::string, std::string> extra) {
-    api::EventMessage event;
-    event.type = "container";
-    event.action = action;
-    event.actor.id = record.id();
-    event.actor.attributes = std::move(extra);
-    event.actor.attributes.emplace("image", record.definition->config.image);
-    event.actor.attributes.emplace("name", record.name);
-    for (const auto& [name, value] : record.definition->config.labels)
-        event.actor.attributes.emplace(name, value);
-    events.publish(std::move(event));
 }
 
 // ---------------------------------------------------------------- start-up
@@ -183,6 +153,36 @@ void Engine::Implementation::adopt(Container& container) {
     if (ended) handle_exit(container, *ended);
 }
 
+/// A run that the daemon before us has started and not written down: it was killed in between, or
+/// its disk was full.
+bool Engine::Implementation::settle_unrecorded_run(Container& container) {
+    const ContainerPaths where = paths(container.id);
+    const auto was_running = [&](const task::RecordedInit& init) {
+        std::lock_guard lock(container.mutex);
+        update_state(container, [&](RunState& state) {
+            state.phase = Phase::running;
+            state.pid = init.pid;
+            state.start_time = init.start_time;
+            state.started_ns = init.started_ns;
+            state.boot_id = host_.boot_id;
+            state.stopped_by_user = false;
+            state.error.clear();
+        });
+    };
+    if (const auto init = task::find_recorded_init(where.runtime_directory)) {
+        was_running(*init);
+        adopt(container);
+        return true;
+    }
+    const std::optional<std::string> launch = find_file(where.launch);
+    if (!launch) return false;
+    const auto ended = task::find_exit_record(shim::parse_launch_config(*launch));
+    if (!ended || ended->exited_at_ns <= container.snapshot()->state.finished_ns) return false;
+    was_running({.pid = 0, .start_time = 0, .started_ns = ended->exited_at_ns});
+    handle_exit(container, *ended);
+    return true;
+}
+
 void Engine::Implementation::adopt_all() {
     for (const ContainerPointer& container : table_.list()) {
         RecordPointer record = container->snapshot();
@@ -190,10 +190,12 @@ void Engine::Implementation::adopt_all() {
             const api::HostConfig& host = record->definition->host;
             if (record->state.is_running()) {
                 adopt(*container);
+            } else if (settle_unrecorded_run(*container)) {
+                continue;
             } else if (host.auto_remove && record->state.phase != Phase::created) {
                 std::lock_guard operation(container->operation);
                 container->removing = true;
-                finish_removal(*container, true);
+                remove_ended(*container);
             } else if (record->state.phase == Phase::restarting ||
                        (host.restart_policy.name == "always" &&
                         record->state.phase == Phase::exited)) {

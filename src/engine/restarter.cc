@@ -18,9 +18,13 @@ Restarter::~Restarter() {
 }
 
 void Restarter::schedule(const std::string& id, std::uint64_t ticket, std::int64_t delay_ns) {
+    run_later(delay_ns, [this, id, ticket] { restart_(id, ticket); });
+}
+
+void Restarter::run_later(std::int64_t delay_ns, std::function<void()> job) {
     {
         std::lock_guard lock(mutex_);
-        jobs_.emplace(monotonic_ns() + delay_ns, Job{id, ticket});
+        jobs_.emplace(monotonic_ns() + delay_ns, std::move(job));
     }
     changed_.notify_all();
 }
@@ -37,10 +41,10 @@ void Restarter::run() {
             changed_.wait_for(lock, std::chrono::nanoseconds(left_ns));
             continue;
         }
-        Job job = std::move(jobs_.begin()->second);
+        const std::function<void()> job = std::move(jobs_.begin()->second);
         jobs_.erase(jobs_.begin());
         lock.unlock();
-        restart_(job.id, job.ticket);
+        job();
         lock.lock();
     }
 }

@@ -14,6 +14,7 @@
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <malloc.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
 #include <sys/resource.h>
@@ -273,15 +274,33 @@ std::optional<gid_t> find_group(const std::string& name) {
     return std::nullopt;
 }
 
+/// The daemon that holds a lock, as it wrote itself into `path`; empty when it has not yet.
+std::string lock_owner(const Path& path) {
+    std::string pid = find_file(path).value_or("");
+    while (pid.ends_with('\n')) pid.pop_back();
+    return pid;
+}
+
+/// A zombie is not: nobody has reaped it yet.
+bool is_alive(const std::string& pid) {
+    const std::string status = find_file(fmt::format("/proc/{}/stat", pid)).value_or("");
+    const std::size_t name_end = status.rfind(") ");
+    return !pid.empty() && name_end != std::string::npos && status[name_end + 2] != 'Z';
+}
+
 /// Holds the data directory for one daemon: a lock that ends with the process, and our pid in it.
+/// The lock of a daemon that was killed lives on for a moment in a child that it had not finished
+/// spawning: an owner that is gone is waited for.
 Fd lock_data_root(const Path& data_root) {
+    constexpr int longest_wait_ms = 5000, pause_ms = 5;
     const Path path = join(data_root, "hulld.lock");
     Fd lock = sys::open(path, O_RDWR | O_CREAT, 0600);
-    if (::flock(lock.get(), LOCK_EX | LOCK_NB) != 0) {
-        std::string pid = find_file(path).value_or("");
-        while (pid.ends_with('\n')) pid.pop_back();
-        throw Error(ErrorKind::conflict, "{} is in use by the daemon with pid {}", data_root,
-                    pid.empty() ? "unknown" : pid);
+    for (int waited_ms = 0; ::flock(lock.get(), LOCK_EX | LOCK_NB) != 0; waited_ms += pause_ms) {
+        const std::string pid = lock_owner(path);
+        if (is_alive(pid) || waited_ms >= longest_wait_ms)
+            throw Error(ErrorKind::conflict, "{} is in use by the daemon with pid {}", data_root,
+                        pid.empty() ? "unknown" : pid);
+        ::poll(nullptr, 0, pause_ms);
     }
     sys::ftruncate(lock.get(), 0);
     sys::pwrite_all(lock.get(), fmt::format("{}\n", ::getpid()), 0);
@@ -362,7 +381,9 @@ void run(const Options& options) {
     write_file(pidfile, fmt::format("{}\n", ::getpid()));
 
     const Path programs = programs_directory(options);
+    constexpr std::uint64_t reserve_bytes = 2 << 20;  // what the log grows to between checkpoints
     db::Database database(join(options.data_root, "hull.db"));
+    database.keep_reserve(reserve_bytes);
     store::Store store(options.data_root, database, parse_storage_driver(options.storage_driver));
     image::Images images(store, database, {.transfer_program = join(programs, "hull-transfer")});
     engine::Options engine_options;

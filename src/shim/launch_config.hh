@@ -32,6 +32,9 @@ struct LaunchConfig {
     unsigned short rows = 0, columns = 0;  ///< initial size of the terminal, 0: unset
 };
 
+/// Where the exit record goes when `exit_file` cannot be written.
+Path second_exit_file(const LaunchConfig& config);
+
 /// Throws invalid_argument on anything missing or mistyped.
 LaunchConfig parse_launch_config(std::string_view text);
 std::string dump_launch_config(const LaunchConfig& config);

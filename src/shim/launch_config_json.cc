@@ -53,6 +53,10 @@ LogConfig log_from_json(const json::Value& value) {
 
 }  // namespace
 
+Path second_exit_file(const LaunchConfig& config) {
+    return join(config.runtime_directory, "exit.json");
+}
+
 LaunchConfig parse_launch_config(std::string_view text) {
     const json::Value value = json::parse(text);
     LaunchConfig config;

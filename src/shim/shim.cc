@@ -134,7 +134,7 @@ int run(const Path& launch_file, Fd daemon) {
 
 void Shim::start(Fd& daemon) {
     auto attachments = receive_attachments(daemon.get());
-    const StartResult result = launch();
+    const StartResult result = launch(daemon.get());
     for (auto& [options, socket] : attachments)
         stdio_->add_client(std::move(socket), std::move(options));
     connections_.add_subscriber(std::move(daemon));
@@ -155,7 +155,15 @@ std::vector<std::pair<AttachOptions, Fd>> Shim::receive_attachments(int daemon) 
     }
 }
 
-StartResult Shim::launch() {
+/// The next daemon finds what was started by the state file; a start that is not on disk yet when
+/// its daemon has died must not happen. From the state file on it is never lost.
+static void require_daemon(int channel) {
+    pollfd hang_up{channel, 0, 0};
+    if (::poll(&hang_up, 1, 0) > 0 && hang_up.revents & (POLLHUP | POLLERR))
+        throw Error(ErrorKind::cancelled, "the daemon went away");
+}
+
+StartResult Shim::launch(int daemon) {
     oci::Spec spec = read_spec(config_.bundle);
     if (!spec.process) throw Error(ErrorKind::invalid_argument, "config.json has no process");
     cgroup_path_ = spec.linux_.cgroups_path.empty() ? "/" + config_.id : spec.linux_.cgroups_path;
@@ -164,6 +172,7 @@ StartResult Shim::launch() {
     if (const auto size = console_size(config_.rows, config_.columns))
         spec.process->console_size = size;
     sys::unlink(config_.exit_file);
+    sys::unlink(second_exit_file(config_));
     log_ = open_log(config_.log, config_.id);
     stdio_ = std::make_unique<Stdio>(
         loop_, buffer_,
@@ -200,6 +209,7 @@ StartResult Shim::launch() {
     sys::mkdir_all(config_.runtime_directory, 0700);
     write_state_file();
     connections_.listen(join(config_.runtime_directory, "shim.sock"));
+    require_daemon(daemon);
     container.start();
     return {.pid = init_, .start_time = init_start_time_, .error = "", .exit_code = 0};
 }
@@ -454,6 +464,18 @@ static void attempt(std::string_view what, Body body) {
     }
 }
 
+/// A full disk must not lose an exit code: the runtime directory is on another one, usually in
+/// memory, and is looked into as well.
+static void record_exit(const LaunchConfig& config, const ExitRecord& record) {
+    try {
+        write_by_rename(config.exit_file, dump(record));
+    } catch (const Error& error) {
+        log::warning("recording an exit: {}", error.message());
+        attempt("recording an exit elsewhere",
+                [&] { write_by_rename(second_exit_file(config), dump(record)); });
+    }
+}
+
 void Shim::finish() {
     loop_.unwatch(signals_.get());
     if (oom_event_) loop_.unwatch(oom_event_.get());
@@ -476,7 +498,7 @@ void Shim::finish() {
     };
     // One that may be started again must not meet its old cgroup; the others need not wait for it.
     if (!config_.rootfs.is_volatile) remove_cgroup();
-    attempt("recording an exit", [&] { write_by_rename(config_.exit_file, dump(record)); });
+    record_exit(config_, record);
     connections_.stop_listening();
     remove_state_file();
     if (record.oom_killed && oom_kills_reported_ == 0) connections_.publish(event::OutOfMemory{});

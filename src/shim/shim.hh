@@ -54,7 +54,7 @@ private:
         void (Shim::*function)();
     };
 
-    StartResult launch();
+    StartResult launch(int daemon);
     std::vector<std::pair<AttachOptions, Fd>> receive_attachments(int daemon);
     void finish();
 

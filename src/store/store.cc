@@ -7,6 +7,7 @@
 #include "oci/digest.hh"
 #include "oci/image_config.hh"
 #include "oci/manifest.hh"
+#include "store/space.hh"
 
 #include <algorithm>
 #include <array>
@@ -83,11 +84,13 @@ Store::Store(Path data_root, db::Database& database, Snapshots snapshots)
     : data_root_(std::move(data_root)),
       blobs_(join(data_root_, "blobs/sha256")),
       staging_(join(data_root_, "staging")),
+      trash_(join(data_root_, "trash")),
       empty_(join(data_root_, "empty")),
       database_(database) {
     sys::mkdir_all(data_root_, 0711);
     sys::mkdir_all(blobs_, 0700);
     sys::mkdir(staging_, 0711);
+    sys::mkdir(trash_, 0700);
     sys::mkdir(empty_, 0755);
     sys::mkdir(join(data_root_, "layers"), 0700);
     database_.migrate("store", migrations);
@@ -157,18 +160,32 @@ void Store::recover() {
     for (const std::string& name : sys::list_directory(blobs_))
         if (!known.blobs.contains("sha256:" + name)) sys::remove_tree(join(blobs_, name));
     snapshotter_->recover();
-    const Path trash = join(staging_, "trash-" + random_hex(8));
-    sys::mkdir(trash, 0700);
     for (const std::string& diff_id : snapshotter_->list())
-        if (!known.layers.contains(diff_id)) snapshotter_->remove(diff_id, trash);
-    sys::remove_tree(trash);
+        if (!known.layers.contains(diff_id)) snapshotter_->remove(diff_id, trash_);
+    empty_trash();
     const auto contents = contents_.lock();
     *contents = std::move(known);
 }
 
+/// What is in it was moved there under the locks; removing it may take long and needs none.
+void Store::empty_trash() noexcept {
+    try {
+        for (const std::string& name : sys::list_directory(trash_))
+            sys::remove_tree(join(trash_, name));
+    } catch (const std::exception& error) {
+        log::warning("emptying {}: {}", trash_, error.what());
+    }
+}
+
 StagingDirectory Store::make_staging(uid_t uid) {
+    constexpr std::uint64_t least_bytes = 64 << 10;
     StagingDirectory staging(join(staging_, random_hex(8)), uid);
-    sys::mkdir(staging.path(), 0700);
+    try {
+        sys::mkdir(staging.path(), 0700);
+    } catch (const Error& error) {
+        throw Error(error.kind(), "{}{}", error.message(),
+                    describe_shortage(staging_, least_bytes));
+    }
     if (uid != ::geteuid() && ::chown(staging.path().c_str(), uid, uid) != 0)
         throw_errno(errno, "chown {} to {}", staging.path(), uid);
     return staging;
@@ -266,9 +283,9 @@ void Store::adopt(const StagingDirectory& staging, const StagedContent& content,
             try {
                 for (const std::string& digest : blobs) sys::unlink(store.blob_file(digest));
                 if (layers.empty()) return;
-                const StagingDirectory trash = store.make_staging(::geteuid());
                 for (const std::string& diff_id : layers)
-                    store.snapshotter_->remove(diff_id, trash.path());
+                    store.snapshotter_->remove(diff_id, store.trash_);
+                store.empty_trash();
             } catch (const std::exception& error) {
                 log::warning("taking back a failed adoption: {}", error.what());
             }
@@ -384,7 +401,12 @@ void Store::mark_manifest(const std::string& digest, Roots& reached) {
 // a row, which the next start removes. The other way round it would leave rows that promise files
 // which are gone.
 GarbageReport Store::garbage_collect(const std::function<Roots()>& find_roots) {
-    const StagingDirectory trash = make_staging(::geteuid());  // emptied after the locks are free
+    // Emptied after the locks are free. It is there from the start: what makes room on a full disk
+    // cannot make a directory first.
+    struct Emptied {
+        Store& store;
+        ~Emptied() { store.empty_trash(); }
+    } const emptied{*this};
     const std::lock_guard adopting(adopt_mutex_);
     GarbageReport report;
     {
@@ -431,9 +453,8 @@ GarbageReport Store::garbage_collect(const std::function<Roots()>& find_roots) {
         }
         for (const std::string& digest : report.blobs)
             if (sys::find_stat(blob_file(digest)))
-                sys::rename(blob_file(digest), join(trash.path(), random_hex(8)));
-        for (const std::string& diff_id : report.layers)
-            snapshotter_->remove(diff_id, trash.path());
+                sys::rename(blob_file(digest), join(trash_, random_hex(8)));
+        for (const std::string& diff_id : report.layers) snapshotter_->remove(diff_id, trash_);
     }
     return report;
 }

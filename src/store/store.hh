@@ -178,10 +178,11 @@ private:
     Path blob_file(std::string_view digest) const;
     void choose_snapshotter(Snapshots wanted);
     void recover();
+    void empty_trash() noexcept;
     bool place_blob(const Path& from, std::string_view digest);
     void mark_manifest(const std::string& digest, Roots& reached);
 
-    const Path data_root_, blobs_, staging_, empty_;
+    const Path data_root_, blobs_, staging_, trash_, empty_;
     db::Database& database_;
     std::unique_ptr<Snapshotter> snapshotter_;
     std::mutex adopt_mutex_;    ///< one adoption at a time; taken before collect_mutex_

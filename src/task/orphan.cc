@@ -68,10 +68,29 @@ std::string cgroup_of(const shim::LaunchConfig& config) {
     return path.empty() ? "/" + config.id : path;
 }
 
-std::optional<shim::ExitRecord> find_exit_record(const Path& exit_file) {
-    const auto text = find_file(exit_file);
+std::optional<shim::ExitRecord> find_exit_record(const shim::LaunchConfig& config) {
+    auto text = find_file(config.exit_file);
+    if (!text) text = find_file(shim::second_exit_file(config));
     if (!text) return std::nullopt;
     return shim::parse_exit_record(*text);
+}
+
+std::optional<RecordedInit> find_recorded_init(const Path& runtime_directory) {
+    const Path file = join(runtime_directory, "shim.json");
+    const auto text = find_file(file);
+    const auto status = sys::find_stat(file);
+    if (!text || !status) return std::nullopt;
+    const json::Value state = json::parse(*text);
+    const auto is_there = [&](const char* pid, const char* start_time) {
+        const std::int64_t number = state[pid].as_int();
+        return number > 0 && find_start_time(static_cast<pid_t>(number)) ==
+                                 static_cast<unsigned long long>(state[start_time].as_int());
+    };
+    if (!is_there("initPid", "initStartTime") && !is_there("pid", "startTime")) return std::nullopt;
+    return RecordedInit{
+        .pid = static_cast<pid_t>(state["initPid"].as_int()),
+        .start_time = static_cast<unsigned long long>(state["initStartTime"].as_int()),
+        .started_ns = status->st_mtim.tv_sec * 1'000'000'000LL + status->st_mtim.tv_nsec};
 }
 
 shim::ExitRecord bury(const shim::LaunchConfig& config, const Fd& pidfd, std::string reason) {

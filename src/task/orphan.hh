@@ -18,7 +18,17 @@ Fd open_process(pid_t pid, unsigned long long start_time);
 /// The cgroup of a container, as its shim wrote it down or as its bundle says.
 std::string cgroup_of(const shim::LaunchConfig& config);
 
-std::optional<shim::ExitRecord> find_exit_record(const Path& exit_file);
+/// From either of the places where a shim may have left it.
+std::optional<shim::ExitRecord> find_exit_record(const shim::LaunchConfig& config);
+
+/// The container's first process as its shim has written it down.
+struct RecordedInit {
+    pid_t pid = 0;
+    unsigned long long start_time = 0;
+    std::int64_t started_ns = 0;  ///< wall clock
+};
+/// What runs, or has ended a moment ago under a shim that runs, whatever the engine's record says.
+std::optional<RecordedInit> find_recorded_init(const Path& runtime_directory);
 
 /// Does what the shim of an init that has ended would have done: ends the other processes, removes
 /// the cgroup, writes the exit record. `pidfd` tells the exit code where the kernel does (6.15),

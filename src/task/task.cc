@@ -137,8 +137,9 @@ StartResult Tasks::Monitor::start(const std::string& id, const Path& launch_file
                                   std::vector<Attachment> attachments) {
     shim::LaunchConfig config = shim::parse_launch_config(read_file(launch_file));
     wait_for_teardown(id);
-    sys::unlink(config.exit_file);
     sys::mkdir_all(config.runtime_directory, 0700);
+    sys::unlink(config.exit_file);
+    sys::unlink(shim::second_exit_file(config));
 
     sys::SocketPair channel = sys::socketpair(SOCK_SEQPACKET);
     const Fd null = sys::open("/dev/null", O_RDWR);
@@ -222,10 +223,10 @@ std::optional<ExitRecord> Tasks::Monitor::adopt(const std::string& id, const Pat
         task.start_time = subscription.started.start_time;
         task.events = std::move(subscription.events);
     } else {
-        if (auto record = find_exit_record(config.exit_file)) return record;
+        if (auto record = find_exit_record(config)) return record;
         task.init_pidfd = open_process(pid, start_time);
         if (!task.init_pidfd) {
-            if (auto record = find_exit_record(config.exit_file)) return record;
+            if (auto record = find_exit_record(config)) return record;
             const bool same_boot =
                 sys::find_stat(join(config.runtime_directory, "shim.json")).has_value();
             return bury(config, {}, same_boot ? "its shim was killed" : "host crashed");
@@ -394,7 +395,7 @@ void Tasks::Monitor::lose_shim(State& state, const std::string& id, Notices& not
     state.owners.erase(task.events_token);
     task.events_token = 0;
     task.events.reset();
-    if (const auto record = find_exit_record(task.config.exit_file)) {
+    if (const auto record = find_exit_record(task.config)) {
         notices.push_back([this, id, exit = *record] { listener_.on_exit(id, exit); });
         forget(state, id);
         return;
