@@ -8,7 +8,7 @@ def add(tar, name, data=b"", mode=0o644, kind=tarfile.REGTYPE, link=""):
     tar.addfile(info, io.BytesIO(data) if data else None)
 
 
-def busybox_layer():
+def busybox_layer(marker=b""):
     if not os.path.exists("/bin/busybox"):
         sys.exit("no /bin/busybox: apt-get install busybox-static")
     out = io.BytesIO()
@@ -27,24 +27,26 @@ def busybox_layer():
         add(tar, "bin/noexec.sh", b"#!/bin/sh\necho hi\n", 0o644)
         elf_arm64 = b"\x7fELF\x02\x01\x01" + b"\0" * 9 + (2).to_bytes(2, "little") + (183).to_bytes(2, "little") + b"\0" * 44
         add(tar, "bin/arm64", elf_arm64, 0o755)
+        if marker:
+            add(tar, "etc/marker", marker)
     return out.getvalue()
 
 
-def make_busybox(path, name="busybox:latest"):
-    """Writes a `docker save` archive of one layer."""
-    layer = busybox_layer()
+def make_busybox(path, name="busybox:latest", marker=b"", config={}):
+    """Writes a `docker save` archive of one layer; `marker` makes it another one, `config` adds to the image's config."""
+    layer = busybox_layer(marker)
     digest = hashlib.sha256(layer).hexdigest()
-    config = json.dumps({"architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
-                         "config": {"Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"]},
+    document = json.dumps({"architecture": "amd64", "os": "linux", "created": "2024-01-01T00:00:00Z",
+                         "config": {"Cmd": ["sh"], "Env": ["PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"], **config},
                          "rootfs": {"type": "layers", "diff_ids": ["sha256:" + digest]},
                          "history": [{"created": "2024-01-01T00:00:00Z", "created_by": "busybox from Debian's busybox-static"}]}).encode()
-    config_name = hashlib.sha256(config).hexdigest() + ".json"
+    config_name = hashlib.sha256(document).hexdigest() + ".json"
     manifest = json.dumps([{"Config": config_name, "RepoTags": [name], "Layers": [digest + "/layer.tar"]}]).encode()
     with tarfile.open(path, "w") as tar:
-        add(tar, config_name, config)
+        add(tar, config_name, document)
         add(tar, "manifest.json", manifest)
         add(tar, digest + "/layer.tar", layer)
 
 
 if __name__ == "__main__":
-    make_busybox(sys.argv[1])
+    make_busybox(sys.argv[1], *sys.argv[2:3], config=json.loads(sys.argv[3]) if len(sys.argv) > 3 else {})

@@ -36,3 +36,22 @@ daemon_start() {
 
 # shim_pid CONTAINER: the shim that watches it.
 shim_pid() { awk '/^PPid:/ {print $2}' "/proc/$(hull inspect -f '{{.State.Pid}}' "$1")/status"; }
+
+# api METHOD PATH: an API call; prints the status as soon as it comes, then the body.
+api() {
+	python3 -uc '
+import http.client, os, socket, sys
+call = http.client.HTTPConnection("localhost")
+call.sock = socket.socket(socket.AF_UNIX)
+call.sock.connect(os.environ["DAEMON_SOCKET"])
+call.request(sys.argv[1], sys.argv[2])
+reply = call.getresponse()
+print(reply.status)
+print(reply.read().decode(errors="replace"))' "$@"
+}
+
+# busybox_image NAME CONFIG-JSON: busybox with some of its image config replaced.
+busybox_image() {
+	python3 "$E2E/fixtures.py" image.tar "$1" "$2" && hull load -q -i image.tar >/dev/null
+	rm -f image.tar
+}

@@ -28,7 +28,7 @@ COMMAND_SECONDS = 120 * int(os.environ.get("HULL_E2E_SLOW") or 1)
 class Daemon:
     """A private daemon with its own data root, exec root and socket."""
 
-    def __init__(self, kind, bin_dir, extra=()):
+    def __init__(self, kind, bin_dir, extra=(), prepare=lambda root: None):
         self.kind = kind
         self.root = tempfile.mkdtemp(prefix="hull-e2e-", dir=os.environ.get("HULL_E2E_TMP") or None)
         self.socket = self.root + "/sock"
@@ -39,6 +39,7 @@ class Daemon:
         else:
             self.argv = [str(bin_dir / "hulld"), *common, *extra]
         self.write_helper_environment(bin_dir)
+        prepare(self.root)
         self.start()
 
     def write_helper_environment(self, bin_dir):
