@@ -24,6 +24,7 @@ sqlite3_stmt* raw(void* statement) { return static_cast<sqlite3_stmt*>(statement
 
 /// What one change may have to add to the log and, when that is full, to the file.
 constexpr std::uint64_t change_bytes = 64 << 10;
+constexpr int growth_bytes = 256 << 10;
 constexpr std::int64_t renewal_pause_ns = 1'000'000'000;
 
 std::optional<std::uint64_t> find_free_bytes(const Path& file) {
@@ -157,6 +158,9 @@ Database::Database(Path file)
         code != SQLITE_OK)
         connection_->fail(file_, code, "open");
     sqlite3_extended_result_codes(connection_->handle, 1);
+    // The file grows by more than it needs, so that a checkpoint finds room on a full disk.
+    int chunk = growth_bytes;
+    sqlite3_file_control(connection_->handle, "main", SQLITE_FCNTL_CHUNK_SIZE, &chunk);
     sqlite3_busy_timeout(connection_->handle, busy_timeout_ms);
     run_script(
         "PRAGMA journal_mode=WAL; PRAGMA synchronous=NORMAL; PRAGMA foreign_keys=ON;"

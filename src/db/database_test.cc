@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "base/time.hh"
 
 #include <gtest/gtest.h>
 #include <sys/mount.h>
@@ -165,11 +166,39 @@ TEST_F(DatabaseTest, AFullDiskIsNamedAndTheStoreGoesOn) {
             EXPECT_EQ(error.kind(), ErrorKind::unavailable);
             EXPECT_NE(error.message().find("database or disk is full"), std::string::npos)
                 << error.message();
-            EXPECT_NE(error.message().find("KiB left"), std::string::npos) << error.message();
+            EXPECT_NE(error.message().find("KiB are left"), std::string::npos) << error.message();
         }
         database.execute("INSERT INTO things(name) VALUES('after')");
         EXPECT_EQ(database.query_one<int>("SELECT count(*) FROM things"), std::tuple(2));
     }
+}
+
+TEST_F(DatabaseTest, AReserveCarriesRowsOverAFullDiskAndIsTakenAgain) {
+    const Path small = join(directory_, "reserve");
+    sys::mkdir(small, 0700);
+    if (::mount("tmpfs", small.c_str(), "tmpfs", 0, "size=4m") != 0) GTEST_SKIP() << "no root";
+    struct Unmount {
+        const Path& path;
+        ~Unmount() { ::umount2(path.c_str(), MNT_DETACH); }
+    } const unmount{small};
+    Database database(join(small, "hull.db"));
+    database.migrate("things", thing_migrations);
+    database.keep_reserve(512 << 10);
+    ASSERT_TRUE(sys::find_stat(join(small, "hull.db-reserve")));
+    try {
+        write_file(join(small, "filler"), std::string(8 << 20, 'x'));
+    } catch (const Error&) {  // full, as it should be
+    }
+    for (int i = 0; i < 20; ++i)
+        database.execute("INSERT INTO things(name, size) VALUES(?, ?)", std::to_string(i), i);
+    EXPECT_FALSE(sys::find_stat(join(small, "hull.db-reserve")));
+    sys::unlink(join(small, "filler"));
+    database.execute("DELETE FROM things WHERE name='0'");
+    const std::int64_t deadline = monotonic_ns() + 5'000'000'000;  // it is not tried at every row
+    while (!sys::find_stat(join(small, "hull.db-reserve")) && monotonic_ns() < deadline)
+        database.execute("UPDATE things SET size=1 WHERE name='1'");
+    EXPECT_TRUE(sys::find_stat(join(small, "hull.db-reserve")));
+    EXPECT_EQ(database.query_one<int>("SELECT count(*) FROM things"), std::tuple(19));
 }
 
 TEST_F(DatabaseTest, AcknowledgedRowsSurviveKillNine) {

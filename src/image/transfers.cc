@@ -7,6 +7,7 @@
 #include "image/transfer_run.hh"
 #include "oci/manifest.hh"
 #include "oci/reference.hh"
+#include "store/space.hh"
 
 #include <fcntl.h>
 
@@ -15,6 +16,9 @@
 #include <set>
 
 namespace hull::image {
+
+/// Less than this is never enough for an image.
+constexpr std::uint64_t least_archive_bytes = 64 << 10;
 
 /// Runs a transfer and takes what it brought into the store, where `lease` keeps it until its rows
 /// are written.
@@ -25,7 +29,12 @@ std::vector<Images::Arrived> Images::receive(std::vector<std::string> arguments,
     std::string known;
     for (const std::string& diff_id : store_.known_layers(lease)) known += diff_id + "\n";
     const Path known_file = join(staging.path(), "known");
-    write_file(known_file, known, 0644);
+    try {
+        write_file(known_file, known, 0644);
+    } catch (const Error& error) {
+        throw Error(error.kind(), "{}{}", error.message(),
+                    store::describe_shortage(staging.path(), known.size() + least_archive_bytes));
+    }
 
     TransferCommand command;
     command.program = options_.transfer_program;
