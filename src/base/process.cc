@@ -69,11 +69,12 @@ Process Process::spawn(const Command& command) {
     std::vector<char*> environment;
     if (command.environment) environment = pointers(*command.environment);
     pid_t pid = -1;
-    const int error = ::posix_spawn(&pid, arguments[0], &actions, &attributes, arguments.data(),
+    const char* program = command.program.empty() ? arguments[0] : command.program.c_str();
+    const int error = ::posix_spawn(&pid, program, &actions, &attributes, arguments.data(),
                                     command.environment ? environment.data() : environ);
     posix_spawn_file_actions_destroy(&actions);
     posix_spawnattr_destroy(&attributes);
-    if (error != 0) throw_errno(error, "starting {}", command.arguments[0]);
+    if (error != 0) throw_errno(error, "starting {}", program);
     return Process(pid, find_pidfd(pid));
 }
 

@@ -19,7 +19,7 @@ struct ExitStatus {
 
 /// What to start, and with which descriptors.
 struct Command {
-    std::vector<std::string> arguments;                   ///< [0] is the program's path
+    std::vector<std::string> arguments;  ///< [0] is the program's path, unless `program` is
     std::optional<std::vector<std::string>> environment;  ///< ours when absent
     struct Descriptor {
         int ours;
@@ -27,6 +27,7 @@ struct Command {
     };
     std::vector<Descriptor> descriptors;  ///< every other one is closed on exec
     bool new_session = false;
+    std::string program = {};  ///< path of the program, for one that looks at its argument 0
 };
 
 /// A child we must reap. Holds a pidfd, so a recycled pid is never signalled.

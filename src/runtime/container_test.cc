@@ -184,7 +184,7 @@ TEST_F(RuntimeTest, EveryFailingExecHasItsOwnMessageBeforeStart) {
          "exec: \"/crlf.sh\": interpreter \"/bin/sh\\r\" not found: the script has CRLF line "
          "endings: "
          "no such file or directory"},
-        {"/etc", 126, "exec: \"/etc\": is a directory"},
+        {"/etc", 126, "exec: \"/etc\": permission denied (is a directory)"},
         {"/plain", 126, "exec: \"/plain\": permission denied (not executable)"},
         {"/empty", 126, "exec: \"/empty\": exec format error: the file is empty"},
 #if defined(__x86_64__)

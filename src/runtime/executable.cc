@@ -75,7 +75,7 @@ void check_file(const std::string& name, const Path& path) {
         if (errno == ELOOP) not_executable(name, "too many levels of symbolic links");
         throw_errno(errno, "exec: \"{}\"", name);
     }
-    if (S_ISDIR(status.st_mode)) not_executable(name, "is a directory");
+    if (S_ISDIR(status.st_mode)) not_executable(name, "permission denied (is a directory)");
     if (!S_ISREG(status.st_mode)) not_executable(name, "permission denied (not a regular file)");
     if (is_on_noexec_mount(path)) not_executable(name, "permission denied (on a noexec mount)");
     if (::faccessat(AT_FDCWD, path.c_str(), X_OK, AT_EACCESS) != 0)

@@ -7,35 +7,52 @@
 #include <sys/mman.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace hull::runtime {
 namespace {
 
-/// A file, not a pipe: a hook that does not read must not block us.
-Fd make_input(const std::string& text) {
-    Fd file(::memfd_create("state", MFD_CLOEXEC));
+constexpr std::size_t longest_complaint = 1024;
+
+/// A file, not a pipe: a hook that does not read, or writes a lot, must not block us.
+Fd make_stream(const char* name, const std::string& text = "") {
+    Fd file(::memfd_create(name, MFD_CLOEXEC));
     if (!file) throw_errno(errno, "memfd_create");
     sys::pwrite_all(file.get(), text, 0);
     return file;
 }
 
+/// ": what it wrote", on one line; "" when it wrote nothing.
+std::string complaint(int output) {
+    std::string text(longest_complaint, '\0');
+    const ssize_t count = ::pread(output, text.data(), text.size(), 0);
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    std::ranges::replace(text, '\n', ' ');
+    return text.empty() ? "" : ": " + text;
+}
+
 void run_hook(const oci::Hook& hook, const std::string& state) {
-    Fd input = make_input(state);
+    Fd input = make_stream("state", state), output = make_stream("output");
     Command command;
-    command.arguments = hook.args;
+    command.program = hook.path;
+    command.arguments = hook.args;  // [0] is the hook's to choose: dockerd's own hook lives by it
     if (command.arguments.empty()) command.arguments = {hook.path};
-    command.arguments[0] = hook.path;
     command.environment = hook.env;
-    command.descriptors = {{input.get(), 0}};
+    command.descriptors = {{input.get(), 0}, {output.get(), 1}, {output.get(), 2}};
     Process process = Process::spawn(command);
     std::optional<ExitStatus> ended =
         hook.timeout_s ? process.wait_for(*hook.timeout_s * 1000) : process.wait();
     if (!ended)
         throw Error(ErrorKind::unavailable, "did not end within {} s and was killed",
                     *hook.timeout_s);
-    if (ended->signal) throw Error(ErrorKind::internal, "ended by signal {}", ended->signal);
-    if (ended->code) throw Error(ErrorKind::internal, "exited with code {}", ended->code);
+    if (ended->signal)
+        throw Error(ErrorKind::internal, "ended by signal {}{}", ended->signal,
+                    complaint(output.get()));
+    if (ended->code)
+        throw Error(ErrorKind::internal, "exited with code {}{}", ended->code,
+                    complaint(output.get()));
 }
 
 }  // namespace

@@ -112,7 +112,12 @@ void put_at(int fd, int number) {
     if (flags < 0 || ::fcntl(fd, F_SETFD, flags & ~FD_CLOEXEC) != 0) throw_errno(errno, "fcntl");
 }
 
+/// The terminal must come to /dev/console itself: a link in the image could have it cover another
+/// file, one of /proc that is to be masked later for instance (CVE-2025-52565).
 void attach_console(InitContext& context, int slave) {
+    Fd existing = linux_::find_in_root(context.root.get(), "/dev/console", O_PATH | O_NOFOLLOW);
+    if (existing && S_ISLNK(sys::fstat(existing.get()).st_mode))
+        throw Error(ErrorKind::forbidden, "/dev/console of the container is a symbolic link");
     Fd source = linux_::clone_tree(slave, "", false);
     Fd target = linux_::open_destination(context.root.get(), "/dev/console", false);
     linux_::attach_mount(source.get(), target.get());
