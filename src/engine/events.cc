@@ -70,7 +70,9 @@ bool matches(const api::EventMessage& event, const Filters& filters) {
     return std::all_of(filters.begin(), filters.end(), [&](const auto& filter) {
         const auto& [name, values] = filter;
         // Labels are a conjunction, everything else a choice.
-        auto fits = [&](const std::string& value) { return filter_matches(event, name, value); };
+        auto fits = [&, &name = name](const std::string& value) {
+            return filter_matches(event, name, value);
+        };
         if (name == "label") return std::all_of(values.begin(), values.end(), fits);
         return values.empty() || std::any_of(values.begin(), values.end(), fits);
     });

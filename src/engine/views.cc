@@ -112,7 +112,8 @@ bool fits(const Record& record, const Filters& filters, const ListContext& conte
             return std::all_of(values.begin(), values.end(), [&](const std::string& wanted) {
                 return label_fits(record.definition->config.labels, wanted);
             });
-        return std::any_of(values.begin(), values.end(), [&](const std::string& wanted) {
+        return std::any_of(values.begin(), values.end(),
+                           [&, &name = name](const std::string& wanted) {
             return value_fits(name, wanted, record, context);
         });
     });

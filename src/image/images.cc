@@ -145,9 +145,10 @@ void Images::reload() {
                 }
             } catch (const Error& error) {  // the others must not suffer; loading it again mends it
                 log::warning("image {} is damaged: {}", id, error.message());
-                std::erase_if(next->tags, [&id](const auto& tag) { return tag.second.id == id; });
+                std::erase_if(next->tags,
+                              [&id = id](const auto& tag) { return tag.second.id == id; });
                 std::erase_if(next->digests,
-                              [&id](const auto& tag) { return tag.second.id == id; });
+                              [&id = id](const auto& tag) { return tag.second.id == id; });
                 continue;
             }
             image->created_ns = parse_rfc3339(image->config.created).value_or(0);

@@ -72,7 +72,8 @@ Filters Call::filters() const {
             // The form of old clients: {"label": {"a=b": true}}.
             for (const auto& [key, enabled] : values.as_object()) list.push_back(key);
         } else {
-            list = with_context([&] { return values.as_strings(); }, "invalid filter '{}'", name);
+            list = with_context([&values = values] { return values.as_strings(); },
+                                "invalid filter '{}'", name);
         }
     }
     return filters;
