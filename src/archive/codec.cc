@@ -73,9 +73,10 @@ private:
             reinterpret_cast<std::uint8_t*>(const_cast<std::byte*>(part.data()));  // only read
         state_.avail_in = static_cast<std::uint32_t>(part.size());
         const int result = isal_inflate(&state_);
-        input_ = input_.subspan(part.size() - state_.avail_in);
+        // First this: after an error avail_in may be more than there was.
         if (result != ISAL_DECOMP_OK && result != ISAL_END_INPUT)
             throw Error(ErrorKind::invalid_argument, "gzip data is corrupt ({})", result);
+        input_ = input_.subspan(part.size() - state_.avail_in);
         if (state_.block_state == ISAL_BLOCK_FINISH) inside_member_ = false;
     }
 

@@ -81,6 +81,11 @@ TEST(Codec, RefusesWhatIsCutOrCorrupt) {
         }
     }
     EXPECT_THROW(decompress(gzip("x") + "garbage behind it"), Error);
+    // A distance to before the beginning: igzip then says there is more input than it was given.
+    constexpr char bad_distance[] =
+        "\x1f\x8b\x08\0\0\0\0\0\x02\x03\xcb\x48\xcd\xc9\xc9\xcf\xa0\x2d\xcf\xa0\x2d\x01\0\xd1\x89"
+        "\x60\xd2\x42\x64\0\0";
+    EXPECT_THROW(decompress(std::string(bad_distance, sizeof bad_distance)), Error);
 }
 
 TEST(Codec, SaysWhatItCannotDecompress) {
