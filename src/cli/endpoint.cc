@@ -38,14 +38,12 @@ void refuse_tls(const Arguments& global) {
     for (std::string_view name : {"tls", "tlsverify"})
         if (global.given(name) && global.flag(name))
             throw Error(ErrorKind::unsupported,
-                        "--{} is not supported yet: talk to the daemon over unix:// or through "
-                        "ssh -L of its socket",
+                        "--{} is not supported yet: talk to the daemon over unix:// or ssh://",
                         name);
     for (std::string_view name : {"tlscacert", "tlscert", "tlskey"})
         if (global.given(name))
             throw Error(ErrorKind::unsupported,
-                        "--{} is not supported yet: talk to the daemon over unix:// or through "
-                        "ssh -L of its socket",
+                        "--{} is not supported yet: talk to the daemon over unix:// or ssh://",
                         name);
 }
 

@@ -1,19 +1,16 @@
 #include "cli/commands.hh"
 #include "cli/each.hh"
+#include "cli/stop_flags.hh"
 #include "http/headers.hh"
 
 namespace hull::cli {
 namespace {
 
-constexpr Flag flags[] = {
-    {"signal", 's', FlagType::text, "Signal that asks the container to stop"},
-    {"timeout", 't', FlagType::integer, "Seconds to wait before killing"},
-};
-
 int run(Invocation& call) {
     http::Query query;
     if (call.arguments.given("signal")) query.emplace_back("signal", call.arguments.text("signal"));
-    if (call.arguments.given("timeout")) query.emplace_back("t", call.arguments.text("timeout"));
+    if (const std::optional<int> timeout_s = stop_timeout_s(call.arguments))
+        query.emplace_back("t", std::to_string(*timeout_s));
     return for_each_argument(call, [&](client::Client& daemon, const std::string& name) {
         daemon.post("/containers/" + http::encode_percent(name) + "/restart", query);
     });
@@ -27,7 +24,7 @@ const Command restart_command{
     .usage = "[OPTIONS] CONTAINER [CONTAINER...]",
     .summary = "Restart one or more containers",
     .args = at_least(1),
-    .flags = flags,
+    .flags = stop_flags,
     .run = run,
     .completes = Completes::containers,
 };

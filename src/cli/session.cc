@@ -5,6 +5,7 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 #include "cli/context_store.hh"
+#include "cli/ssh.hh"
 
 #include <limits.h>
 #include <poll.h>
@@ -17,7 +18,7 @@
 namespace hull::cli {
 namespace {
 
-constexpr std::string_view unix_scheme = "unix://";
+constexpr std::string_view unix_scheme = "unix://", ssh_scheme = "ssh://";
 
 /// 0 when a server is bound to `path`, else the errno of connect(2). Asks with the wrong socket
 /// type: the kernel tells a live socket (EPROTOTYPE) from a dead one without waking the server.
@@ -47,14 +48,7 @@ Path daemon_program() {
     std::string_view path(self, length > 0 ? static_cast<std::size_t>(length) : 0);
     const Path beside = join(path.substr(0, path.rfind('/')), "hulld");
     if (::access(beside.c_str(), X_OK) == 0) return beside;
-    const char* search = ::getenv("PATH");
-    std::string_view rest = search ? search : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin";
-    while (!rest.empty()) {
-        const std::size_t colon = rest.find(':');
-        const Path candidate = join(rest.substr(0, colon), "hulld");
-        if (::access(candidate.c_str(), X_OK) == 0) return candidate;
-        rest.remove_prefix(colon == std::string_view::npos ? rest.size() : colon + 1);
-    }
+    if (const Path found = find_program("hulld"); !found.empty()) return found;
     throw Error(ErrorKind::unavailable, "hulld is neither beside {} nor in PATH", path);
 }
 
@@ -73,15 +67,19 @@ const std::string& Session::resolved_host() {
 std::string Session::socket_path() {
     if (resolved_host().starts_with(unix_scheme)) return host.substr(unix_scheme.size());
     throw Error(ErrorKind::unsupported,
-                "host {} is not supported yet: use unix:///path, for example of a socket that "
-                "ssh -L brings here",
-                host);
+                "host {} is not supported yet: use unix:///path or ssh://user@host", host);
 }
 
 client::Client& Session::daemon() {
     if (daemon_) return *daemon_;
-    const std::string socket = socket_path();
+    const bool remote = resolved_host().starts_with(ssh_scheme);
     if (debug) complain(fmt::format("debug: context {}, daemon at {}", context, host));
+    if (!remote) reach_local(socket_path());
+    daemon_ = std::make_unique<client::Client>(make_client());
+    return *daemon_;
+}
+
+void Session::reach_local(const std::string& socket) const {
     const int problem = probe_socket(socket);
     if (problem == EACCES || problem == EPERM)
         throw Error(ErrorKind::unavailable,
@@ -93,12 +91,12 @@ client::Client& Session::daemon() {
         throw Error(ErrorKind::unavailable,
                     "Cannot connect to the Docker daemon at {}. Is the docker daemon running?",
                     host);
-    daemon_ = std::make_unique<client::Client>(make_client());
-    return *daemon_;
 }
 
 client::Client Session::make_client() {
-    client::Client client(resolved_host(), api_version);
+    if (!ssh_ && resolved_host().starts_with(ssh_scheme)) ssh_ = make_ssh_connector(host);
+    client::Client client = ssh_ ? client::Client(ssh_, api_version)
+                                 : client::Client("unix://" + socket_path(), api_version);
     http::Headers headers;
     const json::Value& configured = config("HttpHeaders");
     if (configured.is_object())

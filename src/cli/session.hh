@@ -58,6 +58,9 @@ public:
     const json::Value& config(std::string_view name);
 
 private:
+    /// Makes sure that somebody listens at the socket: starts the daemon when we may.
+    void reach_local(const std::string& socket) const;
+    http::Connector ssh_;  ///< of an ssh:// host
     std::unique_ptr<client::Client> daemon_;
 };
 

@@ -41,7 +41,7 @@ struct Stream {
 }  // namespace
 
 struct Client::State {
-    Path path;
+    Connector connect;
     // Owned by the client and by its unfinished replies: whoever reads a reply to its end gives the
     // connection back here, even when the client is gone.
     std::shared_ptr<std::unique_ptr<Stream>> idle = std::make_shared<std::unique_ptr<Stream>>();
@@ -144,7 +144,7 @@ std::unique_ptr<Stream> Client::State::take_connection() {
         if (!sys::poll_one(stream->fd.get(), POLLIN | POLLRDHUP, 0)) return stream;
     }
     try {
-        return std::make_unique<Stream>(sys::connect_unix(path, SOCK_STREAM));
+        return std::make_unique<Stream>(connect());
     } catch (const Error& error) {
         throw Error(ErrorKind::unavailable, "{}", error.message()).with_errno(error.error_number());
     }
@@ -178,8 +178,10 @@ std::unique_ptr<Stream> Client::State::send(const ClientRequest& request, bool u
     return stream;
 }
 
-Client::Client(Path socket_path) : state_(std::make_unique<State>()) {
-    state_->path = std::move(socket_path);
+Client::Client(Path socket_path)
+    : Client([path = std::move(socket_path)] { return sys::connect_unix(path, SOCK_STREAM); }) {}
+Client::Client(Connector connector) : state_(std::make_unique<State>()) {
+    state_->connect = std::move(connector);
 }
 Client::Client(Client&&) noexcept = default;
 Client::~Client() = default;

@@ -75,11 +75,15 @@ struct Upgraded {
     Fd fd;  ///< the next byte read is the first one after the reply's header
 };
 
-/// HTTP/1.1 over one unix socket; keeps an idle connection for the next request.
+/// Makes one more connection to the server.
+using Connector = std::function<Fd()>;
+
+/// HTTP/1.1 over one stream socket; keeps an idle connection for the next request.
 /// One request at a time per object; use one object per thread.
 class Client {
 public:
     explicit Client(Path socket_path);
+    explicit Client(Connector connector);
     Client(Client&&) noexcept;
     ~Client();
 

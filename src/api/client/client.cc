@@ -88,6 +88,9 @@ std::string error_message(std::string_view body) {
 Client::Client(const std::string& host, std::string api_version)
     : http_(socket_path(host)), prefix_(api_version.empty() ? "" : "/v" + api_version) {}
 
+Client::Client(http::Connector connector, std::string api_version)
+    : http_(std::move(connector)), prefix_(api_version.empty() ? "" : "/v" + api_version) {}
+
 std::string Client::target(const std::string& path, const http::Query& query) const {
     return prefix_ + path + http::format_query(query);
 }

@@ -41,6 +41,8 @@ public:
     /// `host` is "unix:///path"; other schemes throw unsupported. `api_version` "1.44" puts
     /// /v1.44 in front of every path; "" asks for the daemon's newest.
     explicit Client(const std::string& host, std::string api_version = "");
+    /// A daemon that `connector` reaches.
+    Client(http::Connector connector, std::string api_version);
     /// Sent with every request from now on (HttpHeaders of config.json).
     void set_headers(http::Headers headers) { headers_ = std::move(headers); }
 
