@@ -128,6 +128,7 @@ TEST(Text, MomentsAreUnixSecondsOrDatesOrDurations) {
     EXPECT_NEAR(static_cast<double>(parse_moment("1h30m")),
                 static_cast<double>(now_ns() - 5400LL * 1'000'000'000), 1e9);
     EXPECT_EQ(kind_of([] { parse_moment("soon"); }), ErrorKind::invalid_argument);
+    EXPECT_EQ(kind_of([] { parse_moment("20241100044412"); }), ErrorKind::invalid_argument);
 }
 
 // ---------------------------------------------------------------- table

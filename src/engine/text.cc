@@ -82,14 +82,15 @@ std::optional<std::int64_t> find_decimal_seconds(std::string_view text) {
     const std::size_t point = text.find('.');
     auto seconds = find_integer(text.substr(0, point));
     if (!seconds) return std::nullopt;
-    std::int64_t ns = *seconds * 1'000'000'000;
+    std::int64_t ns = 0;
+    if (__builtin_mul_overflow(*seconds, 1'000'000'000, &ns)) return std::nullopt;
     if (point == std::string_view::npos) return ns;
     std::string fraction(text.substr(point + 1));
     if (fraction.empty() || fraction.size() > 9) return std::nullopt;
     fraction.resize(9, '0');
     auto rest = find_integer(fraction);
-    if (!rest || *rest < 0) return std::nullopt;
-    return ns + *rest;
+    if (!rest || *rest < 0 || __builtin_add_overflow(ns, *rest, &ns)) return std::nullopt;
+    return ns;
 }
 
 /// Go's duration: "1h30m", "10s", "250ms".
@@ -116,6 +117,7 @@ std::optional<std::int64_t> find_duration(std::string_view text) {
         }
         if (!known) return std::nullopt;
     }
+    if (!(total_ns < 9.2e18)) return std::nullopt;
     return static_cast<std::int64_t>(total_ns);
 }
 

@@ -71,6 +71,7 @@ TEST(Times, AllOfDockersForms) {
     EXPECT_EQ(parse_unix_time("0"), 0);
     EXPECT_EQ(parse_unix_time(""), std::nullopt);
     EXPECT_THROW(parse_unix_time("yesterday"), Error);
+    EXPECT_THROW(parse_unix_time("9223372036.9"), Error);  // ns beyond 64 bits
     EXPECT_EQ(find_duration("1h30m"), 5400'000'000'000);
     EXPECT_EQ(find_duration("1.5s"), 1'500'000'000);
     EXPECT_EQ(find_duration("10"), std::nullopt);

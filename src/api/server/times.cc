@@ -16,8 +16,7 @@ std::optional<std::int64_t> find_unix_time(std::string_view text) {
     std::int64_t seconds = 0;
     const char* const end = text.data() + text.size();
     auto [rest, error] = std::from_chars(text.data(), end, seconds);
-    if (error != std::errc() || seconds > INT64_MAX / second_ns || seconds < INT64_MIN / second_ns)
-        return std::nullopt;
+    if (error != std::errc()) return std::nullopt;
     std::int64_t fraction_ns = 0;
     if (rest != end) {
         if (*rest++ != '.' || rest == end) return std::nullopt;
@@ -27,7 +26,11 @@ std::optional<std::int64_t> find_unix_time(std::string_view text) {
             fraction_ns += (*rest - '0') * unit;
         }
     }
-    return seconds * second_ns + fraction_ns;
+    std::int64_t time_ns = 0;
+    if (__builtin_mul_overflow(seconds, second_ns, &time_ns) ||
+        __builtin_add_overflow(time_ns, fraction_ns, &time_ns))
+        return std::nullopt;
+    return time_ns;
 }
 
 }  // namespace
@@ -65,13 +68,16 @@ std::optional<std::int64_t> find_duration(std::string_view text) {
         if (unit == 0) return std::nullopt;
         total += value * unit;
     }
-    if (total > 9.2e18) return std::nullopt;
+    if (!(total < 9.2e18)) return std::nullopt;
     return static_cast<std::int64_t>(negative ? -total : total);
 }
 
 std::int64_t parse_time(std::string_view text, std::int64_t now_ns) {
     if (const auto unix_time = find_unix_time(text)) return *unix_time;
-    if (const auto duration = find_duration(text)) return now_ns - *duration;
+    std::int64_t time_ns = 0;
+    if (const auto duration = find_duration(text);
+        duration && !__builtin_sub_overflow(now_ns, *duration, &time_ns))
+        return time_ns;
     if (const auto time = parse_rfc3339(text)) return *time;
     // Shorter forms are UTC: 2024-01-02, 2024-01-02T03:04, 2024-01-02T03:04:05.
     for (const std::string_view missing : {"Z", ":00Z", "T00:00:00Z"})
