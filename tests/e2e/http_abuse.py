@@ -334,18 +334,23 @@ def half_closed_attach():
     call("DELETE", f"/containers/{name}?force=1")
 
 
+def read_until(client, wanted):
+    reply = b""
+    while wanted not in reply:
+        data = client.recv(4096)
+        assert data, "the stream ended"
+        reply += data
+
+
 @case
 def half_closed_events():
     """a client that has closed its sending side still gets events"""
     with connect(10) as client:
         client.sendall(request("GET", "/events"))
         client.shutdown(socket.SHUT_WR)
+        read_until(client, b"\r\n\r\n")  # from here on it listens
         name = container("hevents", "true", start=False)
-        reply = b""
-        while b'"create"' not in reply:
-            data = client.recv(4096)
-            assert data, "the stream ended"
-            reply += data
+        read_until(client, b'"create"')
     call("DELETE", f"/containers/{name}")
 
 

@@ -41,6 +41,8 @@ def settled_usage(pid, wanted, kb):
 
 
 def grew(before, after, kb):
+    if os.environ.get("HULL_E2E_SLOW"):
+        kb = 1 << 30  # a sanitizer keeps freed memory back on purpose; it finds leaks its own way
     return after["descriptors"] > before["descriptors"] or after["threads"] > before["threads"] or after["pss_kb"] > before["pss_kb"] + kb
 
 
