@@ -345,8 +345,10 @@ private:
 
     /// Reads what is left of a small request body; gives the connection up for a large one.
     void finish_body() {
-        if (awaits_continue_ || pump_running_.lock()->running) {
-            keep_alive_ = keep_alive_ && reader_.body_done();
+        // While the pump runs the reader is its own, and the client has more to send.
+        const bool is_pumped = pump_running_.lock()->running;
+        if (is_pumped || awaits_continue_) {
+            keep_alive_ = keep_alive_ && !is_pumped && reader_.body_done();
             return;
         }
         try {
@@ -372,7 +374,8 @@ private:
         } catch (const std::exception&) {
             // The reader of the pipe has closed it, or the client broke off: both ends see it.
         }
-        out.reset();
+        // Said before `out` closes: whoever has seen the end of the pipe may use the reader. Nor
+        // may anything of this object be touched after the lock is let go.
         auto state = pump_running_.lock();
         state->running = false;
         pump_ended_.notify_all();
