@@ -27,25 +27,49 @@ struct Waiter::State {
 };
 using WaiterPointer = std::shared_ptr<Waiter::State>;
 
+/// The newest record of a container. `get` waits for nobody: Container::mutex is held while a
+/// change is written to the database, and image removal asks for records with the database in its
+/// hands.
+class PublishedRecord {
+public:
+    explicit PublishedRecord(RecordPointer first) : record_(std::move(first)) {}
+
+    RecordPointer get() const {
+        std::lock_guard lock(mutex_);
+        return record_;
+    }
+
+    // The rest is for who holds Container::mutex.
+    PublishedRecord& operator=(RecordPointer next) {
+        std::lock_guard lock(mutex_);
+        record_.swap(next);
+        return *this;
+    }
+    operator RecordPointer() const { return record_; }
+    const Record* operator->() const { return record_.get(); }
+    const Record& operator*() const { return *record_; }
+
+private:
+    mutable std::mutex mutex_;
+    RecordPointer record_;
+};
+
 /// One container in memory. Its pointer is shared by the table and by whoever works on it, so a
 /// removed one stays valid until the last of them is done.
 struct Container {
     explicit Container(RecordPointer first) : id(first->id()), record(std::move(first)) {}
 
-    RecordPointer snapshot() {
-        std::lock_guard lock(mutex);
-        return record;
-    }
+    RecordPointer snapshot() const { return record.get(); }
 
     const std::string id;
     /// One life-cycle operation at a time; may be held while a shim is asked, so never take it in
     /// the task monitor's thread and never while holding `mutex`.
     std::mutex operation;
 
-    /// Guards everything below; never held across a call into a shim.
+    /// Guards changes of everything below; never held across a call into a shim.
     std::mutex mutex;
     std::condition_variable changed;  ///< of `record`
-    RecordPointer record;
+    PublishedRecord record;
     bool starting = false;                       ///< Tasks::start has been called and not settled
     std::optional<task::ExitRecord> early_exit;  ///< came while `starting`
     bool removing = false;                       ///< an rm owns the end of this container
