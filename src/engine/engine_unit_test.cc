@@ -447,8 +447,13 @@ struct SpecTest : testing::Test {
         options.data_root = "/data";
     }
     oci::Spec make() {
-        return make_spec({definition, options, host, "/data/containers/" + definition.id, seccomp,
-                          false, [](const std::string&) { return pid_t(4711); }});
+        return make_spec({definition,
+                          options,
+                          host,
+                          "/data/containers/" + definition.id,
+                          seccomp,
+                          {},
+                          [](const std::string&) { return pid_t(4711); }});
     }
     static const oci::Mount* find_mount(const oci::Spec& spec, std::string_view destination) {
         for (const oci::Mount& mount : spec.mounts)
@@ -463,6 +468,21 @@ struct SpecTest : testing::Test {
         return text;
     }
 };
+
+TEST_F(SpecTest, AppArmorConfinesUnlessAskedOtherwise) {
+    const AppArmorDefault loaded{.is_loaded = true, .problem = ""};
+    EXPECT_EQ(apparmor_profile(definition, host, loaded), "") << "the host has none";
+    host.has_apparmor = true;
+    EXPECT_EQ(apparmor_profile(definition, host, loaded), "docker-default");
+    EXPECT_EQ(apparmor_profile(definition, host, {}), "") << "no apparmor_parser, as in Docker";
+    const AppArmorDefault broken{.is_loaded = false, .problem = "it failed"};
+    EXPECT_THROW(apparmor_profile(definition, host, broken), Error);
+    definition.host.security_opt = {"apparmor=mine"};
+    EXPECT_EQ(apparmor_profile(definition, host, broken), "mine");
+    definition.host.security_opt = {};
+    definition.host.privileged = true;
+    EXPECT_EQ(apparmor_profile(definition, host, broken), "unconfined");
+}
 
 TEST_F(SpecTest, DefaultsAreDockers) {
     oci::Spec spec = make();
@@ -585,7 +605,7 @@ TEST_F(SpecTest, GroupsAndUserGoToTheRuntimeAsTyped) {
     request.cmd = std::vector<std::string>{"id"};
     request.tty = true;
     oci::Process process =
-        make_exec_process({definition, options, host, "/data", seccomp, false, nullptr}, request);
+        make_exec_process({definition, options, host, "/data", seccomp, {}, nullptr}, request);
     EXPECT_EQ(process.user.username, "nobody+audio+44");
     EXPECT_EQ(process.args, (std::vector<std::string>{"id"}));
     EXPECT_EQ(process.env.back(), "TERM=xterm");

@@ -151,7 +151,7 @@ private:
     store::Store& store_;
     db::Database& database_;
     const Host host_;
-    bool default_apparmor_ = false;
+    AppArmorDefault default_apparmor_;
     std::string daemon_id_;
     Table table_;
     SeccompCache seccomp_;

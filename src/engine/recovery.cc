@@ -4,6 +4,7 @@
 #include "base/time.hh"
 #include "engine/implementation.hh"
 #include "engine/text.hh"
+#include "linux/apparmor.hh"
 #include "shim/launch_config.hh"
 #include "shim/protocol.hh"
 #include "task/orphan.hh"
@@ -33,11 +34,18 @@ std::vector<std::string> find_names(const Path& directory) {
     return sys::list_directory(directory);
 }
 
-bool has_profile(std::string_view name) {
-    const std::string profiles = find_file("/sys/kernel/security/apparmor/profiles").value_or("");
-    for (const std::string& line : split(profiles, '\n'))
-        if (line.starts_with(name) && line.substr(name.size()).starts_with(" (")) return true;
-    return false;
+/// True when containers can run under docker-default. Without apparmor_parser they run unconfined,
+/// as Docker's do; that it is there and fails is for `AppArmorDefault::problem`.
+AppArmorDefault load_apparmor(const Host& host) {
+    if (!host.has_apparmor) return {};
+    try {
+        linux_::load_default_apparmor_profile();
+        return {.is_loaded = true, .problem = ""};
+    } catch (const Error& error) {
+        log::warning("{}", error.message());
+        if (error.kind() == ErrorKind::unsupported) return {};
+        return {.is_loaded = false, .problem = error.message()};
+    }
 }
 
 std::string daemon_id(db::Database& database) {
@@ -57,7 +65,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
       store_(store),
       database_(database),
       host_(detect_host()),
-      default_apparmor_(host_.has_apparmor && has_profile("docker-default")),
+      default_apparmor_(load_apparmor(host_)),
       seccomp_(join(options_.data_root, "seccomp"), host_),
       restarter_([this](const std::string& id, std::uint64_t ticket) {
           run_scheduled_restart(id, ticket);

@@ -5,6 +5,7 @@
 #include "engine/mounts.hh"
 #include "engine/text.hh"
 #include "engine/validate.hh"
+#include "linux/apparmor.hh"
 #include "linux/capabilities.hh"
 
 #include <sys/sysmacros.h>
@@ -417,14 +418,6 @@ oci::Capabilities make_capabilities(const std::vector<std::string>& names) {
     return result;  // an inheritable set would be CVE-2022-24769
 }
 
-std::string apparmor_profile(const SpecInputs& inputs) {
-    if (!inputs.host.has_apparmor) return "";
-    const std::string wanted = parse_security_options(inputs.definition.host).apparmor;
-    if (!wanted.empty()) return wanted;
-    if (inputs.definition.host.privileged) return "unconfined";
-    return inputs.default_apparmor ? "docker-default" : "";
-}
-
 oci::Process make_process(const SpecInputs& inputs) {
     const Definition& definition = inputs.definition;
     const api::HostConfig& host = definition.host;
@@ -441,7 +434,8 @@ oci::Process make_process(const SpecInputs& inputs) {
     process.capabilities = make_capabilities(effective_capabilities(host));
     process.rlimits = make_rlimits(host);
     process.no_new_privileges = parse_security_options(host).no_new_privileges;
-    process.apparmor_profile = apparmor_profile(inputs);
+    process.apparmor_profile =
+        apparmor_profile(inputs.definition, inputs.host, inputs.default_apparmor);
     process.oom_score_adj = static_cast<int>(host.oom_score_adj);
     return process;
 }
@@ -462,6 +456,18 @@ std::string cgroup_path(const Definition& definition, const Options& options) {
                                                                : definition.host.cgroup_parent;
     if (!parent.starts_with('/')) parent.insert(0, "/");
     return join(clean_path(parent), definition.id);
+}
+
+std::string apparmor_profile(const Definition& definition, const Host& host,
+                             const AppArmorDefault& standard) {
+    if (!host.has_apparmor) return "";
+    const std::string wanted = parse_security_options(definition.host).apparmor;
+    if (!wanted.empty()) return wanted;
+    if (definition.host.privileged) return "unconfined";
+    if (!standard.problem.empty())
+        throw Error(ErrorKind::unavailable,
+                    "{}; --security-opt apparmor=unconfined runs without it", standard.problem);
+    return standard.is_loaded ? std::string(linux_::default_apparmor_profile) : "";
 }
 
 std::string seccomp_profile_text(const Definition& definition, const Options& options) {

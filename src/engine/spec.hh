@@ -14,6 +14,17 @@
 
 namespace hull::engine {
 
+/// The docker-default profile of this host.
+struct AppArmorDefault {
+    bool is_loaded = false;
+    std::string problem;  ///< it should be and could not be: what needs it does not start
+};
+
+/// The profile of a container's processes, "" on hosts without AppArmor and where nothing confines
+/// it. Throws unavailable when it needs docker-default and that could not be loaded.
+std::string apparmor_profile(const Definition& definition, const Host& host,
+                             const AppArmorDefault& standard);
+
 /// All a spec is made from.
 struct SpecInputs {
     const Definition& definition;
@@ -21,7 +32,7 @@ struct SpecInputs {
     const Host& host;
     Path directory;  ///< the container's, which is its bundle
     const SeccompChoice& seccomp;
-    bool default_apparmor = false;  ///< the docker-default profile is loaded
+    AppArmorDefault default_apparmor;
     /// Init of the container that "container:NAME" names. Throws conflict when it does not run.
     std::function<pid_t(const std::string& name)> get_pid;
 };

@@ -277,7 +277,7 @@ api::ContainerInspect Engine::Implementation::inspect(const std::string& name, b
     view.restart_count = state.restart_count;
     view.driver = "overlay2";
     view.platform = "linux";
-    if (host_.has_apparmor) view.app_armor_profile = default_apparmor_ ? "docker-default" : "";
+    view.app_armor_profile = apparmor_profile(definition, host_, {default_apparmor_.is_loaded, ""});
     if (!exec_ids.empty())
         view.exec_ids = std::vector<std::string>(exec_ids.begin(), exec_ids.end());
     view.host_config = definition.host;
@@ -438,7 +438,8 @@ api::SystemInfo Engine::Implementation::info() {
     info.default_runtime = "hull";
     info.live_restore_enabled = options_.live;
     info.init_binary = "hull-init";
-    if (host_.has_apparmor && default_apparmor_) info.security_options.push_back("name=apparmor");
+    if (host_.has_apparmor && default_apparmor_.is_loaded)
+        info.security_options.push_back("name=apparmor");
     info.security_options.push_back("name=seccomp,profile=builtin");
     if (!host_.has_memory_cgroup)
         info.warnings.push_back("WARNING: No memory limit support");

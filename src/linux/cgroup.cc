@@ -2,7 +2,9 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "base/text.hh"
 #include "base/time.hh"
+#include "linux/systemd.hh"
 
 #include <sys/stat.h>
 
@@ -20,17 +22,6 @@
 namespace hull::linux_ {
 
 namespace {
-
-std::vector<std::string> split(std::string_view text, char separator) {
-    std::vector<std::string> parts;
-    while (!text.empty()) {
-        const auto end = text.find(separator);
-        if (const auto part = text.substr(0, end); !part.empty()) parts.emplace_back(part);
-        if (end == text.npos) break;
-        text.remove_prefix(end + 1);
-    }
-    return parts;
-}
 
 /// mountinfo writes blanks as \040.
 std::string unescape(std::string_view text) {
@@ -69,7 +60,7 @@ struct OwnPath {
 /// The lines "4:memory:/path", "9:name=systemd:/path", "0::/path" of /proc/PID/cgroup.
 std::vector<OwnPath> parse_own_paths(std::string_view text) {
     std::vector<OwnPath> paths;
-    for (const std::string& line : split(text, '\n')) {
+    for (const std::string& line : split_nonempty(text, '\n')) {
         const auto first = line.find(':');
         const auto second = line.find(':', first + 1);
         if (first == line.npos || second == line.npos) continue;
@@ -80,7 +71,7 @@ std::vector<OwnPath> parse_own_paths(std::string_view text) {
         else if (words.starts_with("name="))
             own.name = words.substr(5);
         else
-            own.controllers = split(words, ',');
+            own.controllers = split_nonempty(words, ',');
         paths.push_back(std::move(own));
     }
     return paths;
@@ -103,7 +94,7 @@ struct FoundMount {
 
 /// One mountinfo line: "32 31 0:29 ROOT POINT OPTIONS … - TYPE SOURCE SUPER".
 std::optional<FoundMount> parse_mount(const std::string& line) {
-    const std::vector<std::string> fields = split(line, ' ');
+    const std::vector<std::string> fields = split_nonempty(line, ' ');
     const auto dash = std::ranges::find(fields, "-");
     if (fields.size() < 7 || fields.end() - dash < 4) return std::nullopt;
     FoundMount found{.hierarchy = {}, .root = unescape(fields[3])};
@@ -116,7 +107,7 @@ std::optional<FoundMount> parse_mount(const std::string& line) {
     if (type != "cgroup") return std::nullopt;
     static const std::set<std::string> not_controllers = {"rw",    "ro",       "none",
                                                           "xattr", "noprefix", "clone_children"};
-    for (const std::string& word : split(dash[3], ',')) {
+    for (const std::string& word : split_nonempty(dash[3], ',')) {
         if (word.starts_with("name="))
             found.hierarchy.name = word.substr(5);
         else if (!not_controllers.contains(word) && !word.starts_with("release_agent="))
@@ -151,7 +142,7 @@ CgroupLayout parse_cgroup_layout(std::string_view mountinfo, std::string_view se
     const std::vector<OwnPath> own_paths = parse_own_paths(self_cgroup);
     CgroupLayout layout;
     bool has_v1 = false;
-    for (const std::string& line : split(mountinfo, '\n')) {
+    for (const std::string& line : split_nonempty(mountinfo, '\n')) {
         auto found = parse_mount(line);
         if (!found) continue;
         CgroupHierarchy& hierarchy = found->hierarchy;
@@ -177,7 +168,7 @@ CgroupLayout detect_cgroups() {
         std::string text =
             find_file(join(hierarchy.mount_point, "cgroup.controllers")).value_or("");
         std::ranges::replace(text, '\n', ' ');
-        hierarchy.controllers = split(text, ' ');
+        hierarchy.controllers = split_nonempty(text, ' ');
     }
     if (layout.hierarchies.empty())
         throw Error(ErrorKind::unsupported, "no cgroup file system is mounted");
@@ -186,18 +177,17 @@ CgroupLayout detect_cgroups() {
 
 namespace {
 
-void check_path(std::string_view path) {
-    if (std::ranges::count(path, ':') == 2)
-        throw Error(ErrorKind::unsupported,
-                    "cgroup path {:?}: the systemd cgroup driver is not supported yet, use a path "
-                    "of the cgroupfs driver",
-                    path);
+/// A systemd path ("system.slice:hull:ID") becomes the directory of its scope. Throws
+/// invalid_argument for paths that name no cgroup.
+std::string resolve(std::string_view path) {
+    if (const auto systemd = find_systemd_path(path)) return systemd->cgroup_path();
     if (path.empty() || path == "/")
         throw Error(ErrorKind::invalid_argument, "cgroup path {:?} names no cgroup of its own",
                     path);
-    for (const std::string& part : split(path, '/'))
+    for (const std::string& part : split_nonempty(path, '/'))
         if (part == ".." || part == ".")
             throw Error(ErrorKind::invalid_argument, "cgroup path {:?} contains {:?}", path, part);
+    return std::string(path);
 }
 
 /// The directories from below the mount point down to `path`.
@@ -205,7 +195,7 @@ std::vector<Path> directories_down_to(const CgroupHierarchy& hierarchy, std::str
     std::vector<Path> chain;
     Path current = hierarchy.mount_point;
     const auto descend = [&](std::string_view part_of_path) {
-        for (const std::string& part : split(part_of_path, '/'))
+        for (const std::string& part : split_nonempty(part_of_path, '/'))
             chain.push_back(current = join(current, part));
     };
     if (!path.starts_with('/')) descend(hierarchy.own_path);
@@ -217,13 +207,17 @@ bool is_blank(const std::string& text) {
     return text.find_first_not_of(" \n\t") == std::string::npos;
 }
 
-/// A new v1 cpuset has no CPU and no memory node, and nobody can join it.
-void fill_cpuset(const Path& directory, const Path& parent) {
+/// A new v1 cpuset has no CPU and no memory node, and nobody can join it. False when the parent has
+/// none either.
+bool fill_cpuset(const Path& directory, const Path& parent, bool is_new) {
     for (const char* name : {"cpuset.cpus", "cpuset.mems"}) {
         const Path file = join(directory, name);
-        if (!is_blank(read_file(file))) continue;
-        sys::write_all(sys::open(file, O_WRONLY).get(), read_file(join(parent, name)));
+        if (!is_new && !is_blank(read_file(file))) continue;
+        const std::string inherited = read_file(join(parent, name));
+        if (is_blank(inherited)) return false;
+        sys::write_all(sys::open(file, O_WRONLY).get(), inherited);
     }
+    return true;
 }
 
 /// Makes every controller of `directory` available in its children. One that cannot be is found
@@ -231,7 +225,7 @@ void fill_cpuset(const Path& directory, const Path& parent) {
 void enable_controllers(const Path& directory) {
     std::string available = find_file(join(directory, "cgroup.controllers")).value_or("");
     std::ranges::replace(available, '\n', ' ');
-    for (const std::string& controller : split(available, ' ')) {
+    for (const std::string& controller : split_nonempty(available, ' ')) {
         const Fd file(
             ::open(join(directory, "cgroup.subtree_control").c_str(), O_WRONLY | O_CLOEXEC));
         const std::string text = "+" + controller;
@@ -240,12 +234,38 @@ void enable_controllers(const Path& directory) {
     }
 }
 
+enum class Made { yes, was_there, no_parent };
+
+Made make_directory(const Path& directory) {
+    if (::mkdir(directory.c_str(), 0755) == 0) return Made::yes;
+    if (errno == ENOENT) return Made::no_parent;
+    if (errno != EEXIST) throw_errno(errno, "making directory {}", directory);
+    return Made::was_there;
+}
+
+std::string controllers_of(const Path& directory) {
+    return find_file(join(directory, "cgroup.controllers")).value_or("");
+}
+
+/// Nearly always another container has made the parents and set them up. False when not.
+bool make_last_directory(const CgroupHierarchy& hierarchy, const Path& directory,
+                         const Path& parent) {
+    const Made made = make_directory(directory);
+    if (made == Made::no_parent) return false;
+    if (hierarchy.is_v2) return controllers_of(directory) == controllers_of(hierarchy.mount_point);
+    return !hierarchy.has("cpuset") || fill_cpuset(directory, parent, made == Made::yes);
+}
+
 Path make_directories(const CgroupHierarchy& hierarchy, std::string_view path) {
-    Path parent = hierarchy.mount_point;
-    for (const Path& directory : directories_down_to(hierarchy, path)) {
+    const std::vector<Path> chain = directories_down_to(hierarchy, path);
+    Path parent = chain.size() > 1 ? chain[chain.size() - 2] : hierarchy.mount_point;
+    if (make_last_directory(hierarchy, chain.back(), parent)) return chain.back();
+    parent = hierarchy.mount_point;
+    for (const Path& directory : chain) {
         if (hierarchy.is_v2) enable_controllers(parent);
-        sys::mkdir(directory, 0755);
-        if (!hierarchy.is_v2 && hierarchy.has("cpuset")) fill_cpuset(directory, parent);
+        const Made made = make_directory(directory);
+        if (!hierarchy.is_v2 && hierarchy.has("cpuset"))
+            fill_cpuset(directory, parent, made == Made::yes);
         parent = directory;
     }
     return parent;
@@ -254,24 +274,40 @@ Path make_directories(const CgroupHierarchy& hierarchy, std::string_view path) {
 }  // namespace
 
 Cgroup Cgroup::create(const CgroupLayout& layout, std::string_view path) {
-    check_path(path);
-    Cgroup cgroup;
-    cgroup.mode_ = layout.mode;
-    return with_context(
-        [&] {
-        for (const CgroupHierarchy& hierarchy : layout.hierarchies)
-            cgroup.directories_.push_back({hierarchy, make_directories(hierarchy, path)});
-        return std::move(cgroup);
-        },
-        "creating cgroup {}", std::string(path));
+    Cgroup cgroup = plan(layout, path);
+    cgroup.make_v2();
+    cgroup.make_v1();
+    return cgroup;
 }
 
+Cgroup Cgroup::plan(const CgroupLayout& layout, std::string_view path) {
+    Cgroup cgroup;
+    cgroup.mode_ = layout.mode;
+    cgroup.path_ = resolve(path);
+    for (const CgroupHierarchy& hierarchy : layout.hierarchies)
+        cgroup.directories_.push_back(
+            {hierarchy, directories_down_to(hierarchy, cgroup.path_).back()});
+    return cgroup;
+}
+
+void Cgroup::make(bool is_v2) {
+    with_context(
+        [&] {
+        for (const Directory& directory : directories_)
+            if (directory.hierarchy.is_v2 == is_v2) make_directories(directory.hierarchy, path_);
+        },
+        "creating cgroup {}", path_);
+}
+
+void Cgroup::make_v2() { make(true); }
+void Cgroup::make_v1() { make(false); }
+
 Cgroup Cgroup::open(const CgroupLayout& layout, std::string_view path) {
-    check_path(path);
+    const std::string resolved = resolve(path);
     Cgroup cgroup;
     cgroup.mode_ = layout.mode;
     for (const CgroupHierarchy& hierarchy : layout.hierarchies) {
-        const Path directory = directories_down_to(hierarchy, path).back();
+        const Path directory = directories_down_to(hierarchy, resolved).back();
         if (sys::find_stat(directory)) cgroup.directories_.push_back({hierarchy, directory});
     }
     return cgroup;
@@ -285,7 +321,7 @@ Cgroup Cgroup::of_process(const CgroupLayout& layout, pid_t pid) {
         const OwnPath* own = find_own_path(own_paths, hierarchy);
         if (!own) continue;
         Path directory = hierarchy.mount_point;
-        for (const std::string& part : split(own->path, '/'))
+        for (const std::string& part : split_nonempty(own->path, '/'))
             directory = hull::join(directory, part);
         if (sys::find_stat(directory)) cgroup.directories_.push_back({hierarchy, directory});
     }
@@ -364,7 +400,7 @@ private:
 
 /// The word after `key` in a file of lines "key value".
 std::optional<std::uint64_t> find_number(std::string_view text, std::string_view key) {
-    for (const std::string& line : split(text, '\n')) {
+    for (const std::string& line : split_nonempty(text, '\n')) {
         if (!line.starts_with(key) || line.size() <= key.size() || line[key.size()] != ' ')
             continue;
         std::uint64_t number = 0;
@@ -473,7 +509,7 @@ std::vector<pid_t> Cgroup::list_pids() const {
     if (directory)
         for (const Path& path : list_nested(directory->path)) {
             const std::string text = find_file(hull::join(path, "cgroup.procs")).value_or("");
-            for (const std::string& line : split(text, '\n')) {
+            for (const std::string& line : split_nonempty(text, '\n')) {
                 pid_t pid = 0;
                 std::from_chars(line.data(), line.data() + line.size(), pid);
                 if (pid > 0) pids.insert(pid);  // 0: a process of another pid namespace

@@ -132,8 +132,14 @@ public:
     /// Makes the directories (parents too). `path` is absolute below each mount point, or relative
     /// to our own cgroup. On v2 the controllers are enabled in the parents; on v1 cpuset is
     /// filled from the parent. Existing directories are reused.
-    /// A systemd path (`system.slice:hull:ID`) throws unsupported.
+    /// A systemd path (`system.slice:hull:ID`) is the directory of its scope; the scope itself is
+    /// SystemdScope's to start, before.
     static Cgroup create(const CgroupLayout& layout, std::string_view path);
+    /// `create` in three: names the directories, then makes them. The v2 one is needed for the
+    /// clone; the v1 ones, which take longer, can be made while the child goes on.
+    static Cgroup plan(const CgroupLayout& layout, std::string_view path);
+    void make_v2();
+    void make_v1();
     /// The same without making anything; hierarchies it is missing in are left out.
     static Cgroup open(const CgroupLayout& layout, std::string_view path);
     /// Of a running process, from /proc/PID/cgroup: for exec.
@@ -185,7 +191,9 @@ public:
 
 private:
     Cgroup() = default;
+    void make(bool is_v2);
     CgroupMode mode_ = CgroupMode::v1;
+    std::string path_;  ///< as it was asked for
     std::vector<Directory> directories_;
 };
 

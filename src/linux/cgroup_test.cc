@@ -114,7 +114,7 @@ TEST(Cgroup, BadPathsAreRefused) {
     const CgroupLayout layout;
     EXPECT_THROW(Cgroup::create(layout, "/a/../b"), Error);
     EXPECT_THROW(Cgroup::create(layout, "/"), Error);
-    EXPECT_THROW(Cgroup::create(layout, "system.slice:hull:1"), Error);
+    EXPECT_THROW(Cgroup::create(layout, "no-slice:hull:1"), Error);
 }
 
 /// A cgroup of this machine and, on demand, a process in it.

@@ -87,6 +87,12 @@ void open_log(const Options& options) {
     if (options.has("debug")) log::set_level(log::Level::debug);
 }
 
+std::optional<bool> parse_rootless(const std::string& word) {
+    if (word == "auto") return std::nullopt;
+    if (word == "true" || word == "false") return word == "true";
+    throw Error(ErrorKind::invalid_argument, "--rootless is true, false or auto, not {:?}", word);
+}
+
 void report(std::string_view message) {
     write_log(log::Level::error, message);
     if (log_target.file) sys::write_all(STDERR_FILENO, fmt::format("{}\n", message));
@@ -111,8 +117,9 @@ int run(const Options& options) {
         }
         if (word == "--" || !word.starts_with('-')) break;
     }
-    GlobalOptions global{.states = StateDirectory(options.get("root", "/run/hull-runtime")),
+    GlobalOptions global{.states = StateDirectory(options.get("root", default_state_root())),
                          .systemd_cgroup = options.has("systemd-cgroup"),
+                         .rootless = parse_rootless(options.get("rootless", "auto")),
                          .debug = options.has("debug")};
     return command.run(global, Options::parse(command.flags, words, command.stop_at_positional));
 }

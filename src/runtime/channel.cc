@@ -29,9 +29,10 @@ void Channel::send(const Message& message) const {
         if (errno != EINTR) throw_errno(errno, "talking to the other side");
 }
 
-void Channel::send_fd(MessageType type, int fd) const {
+void Channel::send_fd(MessageType type, int fd, std::string text) const {
     std::array<int, 1> fds{fd};
-    sys::send_with_fds(socket_.get(), encode(Message{.type = type, .text = {}, .fd = {}}), fds);
+    sys::send_with_fds(socket_.get(),
+                       encode(Message{.type = type, .text = std::move(text), .fd = {}}), fds);
 }
 
 std::optional<Message> Channel::receive(int timeout_ms) const {

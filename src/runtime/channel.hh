@@ -9,13 +9,15 @@ namespace hull::runtime {
 
 /// What the runtime and the init it cloned tell each other.
 enum class MessageType : unsigned char {
-    id_maps_written,  ///< to init
-    run_hooks,        ///< to the runtime: prestart and createRuntime are due
-    hooks_done,       ///< to init
-    terminal,         ///< to the runtime: the master side is attached
-    warning,          ///< to the runtime: `text` for the log
-    ready,            ///< to the runtime: everything is set up, waiting for start
-    start,            ///< to init
+    id_maps_written,   ///< to init
+    cgroup_made,       ///< to init: it can be joined, its limits are set
+    run_hooks,         ///< to the runtime: prestart and createRuntime are due
+    hooks_done,        ///< to init
+    terminal,          ///< to the runtime: the master side is attached
+    seccomp_listener,  ///< to the runtime: the listener; `text` is PATH of the agent, NUL, JSON
+    warning,           ///< to the runtime: `text` for the log
+    ready,             ///< to the runtime: everything is set up, waiting for start
+    start,             ///< to init
     executing,  ///< to the runtime: the next thing is execve; end of stream then means success
     failed,     ///< to the runtime: `text`, `error_kind`, `exit_code`; init exits
 };
@@ -38,7 +40,7 @@ public:
     /// filter of the container is already loaded when the last message goes out.
     void send(const Message& message) const;
     void send(MessageType type) const { send(Message{.type = type, .text = {}, .fd = {}}); }
-    void send_fd(MessageType type, int fd) const;
+    void send_fd(MessageType type, int fd, std::string text = "") const;
     /// nullopt at end of stream. Throws when nothing comes within `timeout_ms` (< 0: waits
     /// forever).
     std::optional<Message> receive(int timeout_ms = -1) const;

@@ -12,7 +12,7 @@ namespace hull::runtime {
 struct GlobalOptions {
     StateDirectory states{"/run/hull-runtime"};
     bool systemd_cgroup = false;
-    /// Where "ps" and others find their own flags.
+    std::optional<bool> rootless;  ///< absent: auto
     bool debug = false;
 };
 

@@ -57,6 +57,8 @@ int run_exec(GlobalOptions& global, const Options& options) {
         throw Error(ErrorKind::conflict, "cannot exec in a stopped container");
     oci::Spec spec = global.states.load_spec(id);
     ExecOptions exec_options;
+    exec_options.id = id;
+    exec_options.bundle = record.bundle;
     exec_options.init = record.pid;
     exec_options.process = make_process(spec, options);
     exec_options.seccomp = spec.linux_.seccomp;

@@ -3,6 +3,7 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 #include "linux/cgroup.hh"
+#include "linux/systemd.hh"
 #include "runtime/commands.hh"
 #include "runtime/container.hh"
 #include "runtime/foreground.hh"
@@ -32,12 +33,10 @@ Path absolute(const Path& path) {
     return buffer.data();
 }
 
-std::string cgroup_path_of(const oci::Spec& spec, const std::string& id) {
-    return spec.linux_.cgroups_path.empty() ? "/" + id : spec.linux_.cgroups_path;
-}
-
-linux_::Cgroup cgroup_of(const ContainerRecord& record) {
-    return linux_::Cgroup::open(linux_::detect_cgroups(), record.cgroup_path);
+/// All of the container: without a cgroup of its own init, whose end is the end of all in its pid
+/// namespace.
+void kill_all(const ContainerRecord& record) {
+    if (auto cgroup = find_cgroup(record)) cgroup->signal_all(SIGKILL);
 }
 
 int parse_count(const std::string& text) {
@@ -110,6 +109,7 @@ Created make_container(GlobalOptions& global, const Options& options, const std:
     create_options.no_pivot = options.has("no-pivot");
     create_options.no_new_keyring = options.has("no-new-keyring");
     create_options.systemd_cgroup = global.systemd_cgroup;
+    create_options.rootless = global.rootless;
     create_options.preserve_descriptors = parse_count(options.get("preserve-fds", "0"));
     if (int listening = count_listen_fds(); listening > 0) {
         create_options.preserve_descriptors += listening;
@@ -132,7 +132,10 @@ Created make_container(GlobalOptions& global, const Options& options, const std:
         .bundle = bundle,
         .pid = container.pid(),
         .start_time = container.start_time(),
-        .cgroup_path = cgroup_path_of(spec, id),
+        .cgroup_path = container.cgroup_path(),
+        .systemd_unit = global.systemd_cgroup
+                            ? linux_::parse_systemd_path(spec.linux_.cgroups_path, id).unit
+                            : "",
         .created_ns = now_ns(),
         .oci_version = spec.oci_version,
         .annotations = spec.annotations,
@@ -146,9 +149,9 @@ Created make_container(GlobalOptions& global, const Options& options, const std:
 }
 
 void remove_container(GlobalOptions& global, const ContainerRecord& record) {
-    linux_::Cgroup cgroup = cgroup_of(record);
-    cgroup.signal_all(SIGKILL);
-    cgroup.remove();
+    kill_all(record);
+    if (auto cgroup = find_cgroup(record)) cgroup->remove();
+    if (!record.systemd_unit.empty()) linux_::stop_scope(record.systemd_unit);
     oci::Spec spec = global.states.load_spec(record.id);
     global.states.remove(record.id);
     run_poststop_hooks(spec, record.id, record.bundle);
@@ -254,7 +257,7 @@ int run_kill(GlobalOptions& global, const Options& options) {
     ContainerRecord record = global.states.load(options.positional(0, "the container ID"));
     int number = options.positional().size() > 1 ? parse_signal(options.positional()[1]) : SIGTERM;
     if (options.has("all"))
-        cgroup_of(record).signal_all(number);
+        get_cgroup(record).signal_all(number);
     else
         signal_process(record, number);
     return 0;
@@ -273,7 +276,7 @@ int run_delete(GlobalOptions& global, const Options& options) {
     }
     ContainerState state = global.states.state_of(record);
     if (state == ContainerState::created || (is_forced && state != ContainerState::stopped)) {
-        cgroup_of(record).signal_all(SIGKILL);
+        kill_all(record);
         if (is_alive(record)) signal_process(record, SIGKILL);
         wait_until_gone(record);
     } else if (state != ContainerState::stopped) {
@@ -289,7 +292,7 @@ int run_pause(GlobalOptions& global, const Options& options) {
     ContainerState state = global.states.state_of(record);
     if (state != ContainerState::running && state != ContainerState::created)
         throw Error(ErrorKind::conflict, "container not running or created: {}", to_string(state));
-    cgroup_of(record).freeze();
+    get_cgroup(record).freeze();
     return 0;
 }
 
@@ -297,7 +300,7 @@ int run_resume(GlobalOptions& global, const Options& options) {
     ContainerRecord record = global.states.load(options.positional(0, "the container ID"));
     if (global.states.state_of(record) != ContainerState::paused)
         throw Error(ErrorKind::conflict, "container not paused");
-    cgroup_of(record).thaw();
+    get_cgroup(record).thaw();
     return 0;
 }
 

@@ -52,10 +52,6 @@ std::string make_table(const std::vector<Row>& rows) {
     return text;
 }
 
-linux_::Cgroup cgroup_of(const ContainerRecord& record) {
-    return linux_::Cgroup::open(linux_::detect_cgroups(), record.cgroup_path);
-}
-
 std::string run_program(std::vector<std::string> arguments) {
     sys::Pipe pipe = sys::pipe();
     Command command;
@@ -153,7 +149,7 @@ int run_list(GlobalOptions& global, const Options& options) {
 
 int run_ps(GlobalOptions& global, const Options& options) {
     ContainerRecord record = global.states.load(options.positional(0, "the container ID"));
-    std::vector<pid_t> pids = cgroup_of(record).list_pids();
+    std::vector<pid_t> pids = get_cgroup(record).list_pids();
     std::string format = options.get("format", "table");
     if (format == "json") {
         json::Array array(pids.begin(), pids.end());
@@ -173,7 +169,7 @@ int run_ps(GlobalOptions& global, const Options& options) {
 int run_events(GlobalOptions& global, const Options& options) {
     const std::string& id = options.positional(0, "the container ID");
     ContainerRecord record = global.states.load(id);
-    linux_::Cgroup cgroup = cgroup_of(record);
+    linux_::Cgroup cgroup = get_cgroup(record);
     auto print_stats = [&] { print(json::dump(make_stats_event(id, cgroup.stats())) + "\n"); };
     if (options.has("stats")) {
         print_stats();

@@ -2,6 +2,7 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "linux/cgroup.hh"
+#include "linux/systemd.hh"
 #include "runtime/commands.hh"
 #include "runtime/convert.hh"
 
@@ -63,9 +64,9 @@ int run_update(GlobalOptions& global, const Options& options) {
         throw Error(ErrorKind::conflict, "container not running");
     oci::Resources resources = make_resources(options);
     resources.devices.clear();  // they are decided at create
-    auto cgroup = linux_::Cgroup::open(linux_::detect_cgroups(), record.cgroup_path);
-    for (const std::string& warning : cgroup.set(to_resources(resources)))
-        log::warning("{}", warning);
+    const linux_::Resources limits = to_resources(resources);
+    for (const std::string& warning : get_cgroup(record).set(limits)) log::warning("{}", warning);
+    if (!record.systemd_unit.empty()) linux_::set_scope_limits(record.systemd_unit, limits);
     return 0;
 }
 

@@ -5,11 +5,15 @@
 #include "base/sys.hh"
 #include "linux/mount.hh"
 #include "linux/namespaces.hh"
+#include "linux/systemd.hh"
 #include "linux/terminal.hh"
 #include "runtime/channel.hh"
 #include "runtime/convert.hh"
 #include "runtime/hooks.hh"
 #include "runtime/init.hh"
+#include "runtime/namespace_plan.hh"
+#include "runtime/rootless.hh"
+#include "runtime/seccomp_listener.hh"
 
 #include <fcntl.h>
 #include <linux/sched.h>
@@ -34,6 +38,7 @@ struct Container::State {
     Channel channel;
     Fd terminal;
     std::optional<linux_::Cgroup> cgroup;
+    std::string cgroup_path;
     bool is_owned = true;  ///< init ends with us
 
     ~State() {
@@ -62,50 +67,6 @@ struct Container::State {
 
 namespace {
 
-constexpr int new_time_namespace = 0x80;
-
-struct NamespacePlan {
-    std::uint64_t clone_flags = 0;
-    int unshare_flags = 0;  ///< made by init, while the runtime goes on
-    std::vector<linux_::NamespaceVisit> visits;
-    Fd mount_namespace;
-    bool new_network = false, new_cgroup = false, new_user = false;
-};
-
-NamespacePlan plan_namespaces(const oci::Spec& spec) {
-    NamespacePlan plan;
-    bool has_mount = false;
-    for (const oci::Namespace& space : spec.linux_.namespaces) {
-        int flag = to_clone_flag(space.type);
-        has_mount = has_mount || flag == CLONE_NEWNS;
-        if (flag == new_time_namespace)
-            throw Error(ErrorKind::unsupported, "time namespaces are not supported");
-        if (!space.path.empty()) {
-            Fd target = sys::open(space.path, O_RDONLY);
-            if (flag == CLONE_NEWUSER)
-                throw Error(ErrorKind::unsupported,
-                            "joining a user namespace by path is not supported");
-            if (flag == CLONE_NEWNS)
-                plan.mount_namespace = std::move(target);
-            else
-                with_context([&] { plan.visits.emplace_back(target.get(), flag); }, "namespace {}",
-                             space.path);
-            continue;
-        }
-        if (flag == CLONE_NEWCGROUP)
-            plan.new_cgroup = true;  // after the join: its root is where the creator is
-        else if (flag == CLONE_NEWNET || flag == CLONE_NEWIPC || flag == CLONE_NEWUTS)
-            plan.unshare_flags |= flag;
-        else
-            plan.clone_flags |= static_cast<std::uint64_t>(flag);
-    }
-    if (!has_mount)
-        throw Error(ErrorKind::invalid_argument, "a container needs a mount namespace of its own");
-    plan.new_network = plan.unshare_flags & CLONE_NEWNET;
-    plan.new_user = plan.clone_flags & CLONE_NEWUSER;
-    return plan;
-}
-
 void check_spec(const oci::Spec& spec) {
     if (!spec.process) throw Error(ErrorKind::invalid_argument, "config.json has no process");
     if (spec.process->args.empty())
@@ -116,8 +77,6 @@ void check_spec(const oci::Spec& spec) {
         throw Error(ErrorKind::unsupported, "linux.memoryPolicy is not supported");
     if (!settings.net_devices.empty())
         throw Error(ErrorKind::unsupported, "linux.netDevices is not supported");
-    if (!settings.time_offsets.empty())
-        throw Error(ErrorKind::unsupported, "linux.timeOffsets is not supported");
 }
 
 void load_filter_into(InitContext& context, const Path& file, const oci::Seccomp* seccomp) {
@@ -126,9 +85,10 @@ void load_filter_into(InitContext& context, const Path& file, const oci::Seccomp
         return;
     }
     if (!seccomp || seccomp->default_action.empty()) return;
+    check_listener(*seccomp);
     linux_::CompiledSeccomp compiled = linux_::compile_seccomp(to_profile(*seccomp));
-    if (compiled.notifies)
-        throw Error(ErrorKind::unsupported, "seccomp notification listeners are not supported");
+    context.seccomp_listener = seccomp->listener_path;
+    context.seccomp_metadata = seccomp->listener_metadata;
     for (const std::string& name : compiled.unknown)
         log::debug("seccomp: unknown system call {} is left out", name);
     context.filter = std::move(compiled.instructions);
@@ -148,8 +108,7 @@ void give_to_root(const Path& path, const linux_::IdMaps& maps) {
 }
 
 /// Things that only real root may open, for an init that is going to be root of a user namespace.
-void open_sources(InitContext& context, const linux_::IdMaps& maps) {
-    Fd user_namespace;
+void open_sources(InitContext& context, const linux_::IdMaps& maps, Fd user_namespace) {
     auto get_namespace = [&] {
         if (!user_namespace) user_namespace = linux_::make_user_namespace(maps);
         return user_namespace.get();
@@ -188,6 +147,12 @@ void open_sources(InitContext& context, const linux_::IdMaps& maps) {
         context.overlay ? linux_::mount_overlay(*context.overlay, join(context.bundle, "layers"),
                                                 get_namespace())
                         : linux_::clone_tree(AT_FDCWD, context.rootfs, true);
+}
+
+/// A process of the container must not look into the copy of us that init is (ptrace(2)). Without
+/// root init becomes so later, once its id maps, which belong to root then, are written.
+void become_undumpable() {
+    if (::geteuid() == 0) ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
 }
 
 void set_oom_score(pid_t pid, const oci::Process& process) {
@@ -259,6 +224,11 @@ private:
         if (message.type == MessageType::failed) throw_failure(message);
         if (message.type == MessageType::warning) log::warning("{}", message.text);
         if (message.type == MessageType::terminal) terminal = std::move(message.fd);
+        if (message.type == MessageType::seccomp_listener) {
+            const std::size_t end = message.text.find('\0');
+            send_listener(message.text.substr(0, end), message.text.substr(end + 1),
+                          message.fd.get());
+        }
     }
 
     const Channel& channel_;
@@ -275,6 +245,9 @@ int Container::pidfd() const { return state_->pidfd.get(); }
 Fd Container::take_terminal() { return std::move(state_->terminal); }
 void Container::give_terminal(Fd terminal) { state_->terminal = std::move(terminal); }
 void Container::detach() { state_->is_owned = false; }
+const linux_::Cgroup& Container::cgroup() const { return *state_->cgroup; }
+
+const std::string& Container::cgroup_path() const { return state_->cgroup_path; }
 
 unsigned long long Container::start_time() const {
     return find_start_time(state_->pid).value_or(0);
@@ -301,8 +274,10 @@ Container create(CreateOptions options) {
     state->spec = std::move(options.spec);
     const oci::Spec& spec = state->spec;
 
-    // A process of the container must not look into the copy of us that init is (ptrace(2)).
-    ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    const bool is_rootless = options.rootless.value_or(linux_::is_rootless());
+    const bool is_unprivileged = ::geteuid() != 0;
+    if (is_unprivileged) check_unprivileged(spec);
+    become_undumpable();
 
     InitContext context;
     context.id = options.id;
@@ -329,29 +304,57 @@ Container create(CreateOptions options) {
 
     // Before any visit to other namespaces: paths are relative to the cgroup namespace.
     linux_::CgroupLayout layout = linux_::detect_cgroups();
-    std::string cgroup_path =
-        spec.linux_.cgroups_path.empty() ? "/" + options.id : spec.linux_.cgroups_path;
-    if (options.systemd_cgroup)
-        throw Error(ErrorKind::unsupported, "the systemd cgroup driver is not supported");
-    state->cgroup = linux_::Cgroup::create(layout, cgroup_path);
-    for (const std::string& warning : state->cgroup->set(to_resources(spec.linux_.resources)))
-        log::warning("{}", warning);
-    context.cgroup_files = state->cgroup->open_join_files();
-    context.cgroup_directories = state->cgroup->directories();
-    context.cgroup_mode = layout.mode;
-
+    const linux_::Resources resources = to_resources(spec.linux_.resources);
+    std::string cgroup_path = spec.linux_.cgroups_path;
+    std::optional<linux_::SystemdScope> scope;  // somebody is in it until init is
+    if (options.systemd_cgroup) {
+        const linux_::SystemdPath path = linux_::parse_systemd_path(cgroup_path, options.id);
+        scope.emplace(
+            linux_::SystemdScope::start(layout, path, "hull container " + options.id, resources));
+        cgroup_path = scope->cgroup_path();
+    } else if (linux_::find_systemd_path(cgroup_path)) {
+        throw Error(ErrorKind::invalid_argument,
+                    "cgroup path {:?} is of the systemd driver: add --systemd-cgroup", cgroup_path);
+    }
     NamespacePlan plan = plan_namespaces(spec);
-    context.unshare_flags = plan.unshare_flags | (plan.new_cgroup ? CLONE_NEWCGROUP : 0);
+    context.cgroup_mode = layout.mode;
+    const auto finish_cgroup = [&] {
+        state->cgroup->make_v1();
+        for (const std::string& warning : state->cgroup->set(resources))
+            log::warning("{}", warning);
+    };
+    if (is_rootless) {
+        state->cgroup = try_make_cgroup(layout, cgroup_path, options.id, resources);
+        if (state->cgroup && cgroup_path.empty()) cgroup_path = options.id;
+    } else {
+        if (cgroup_path.empty()) cgroup_path = "/" + options.id;
+        state->cgroup = linux_::Cgroup::plan(layout, cgroup_path);
+        state->cgroup->make_v2();
+        // Root of another user namespace may not open the files, and another mount namespace may
+        // not have them: then they are opened here.
+        context.cgroup_is_late = !plan.has_user() && !plan.mount_namespace;
+        if (!context.cgroup_is_late) finish_cgroup();
+    }
+    if (state->cgroup) {
+        state->cgroup_path = cgroup_path;
+        context.cgroup_directories = state->cgroup->directories();
+        if (!context.cgroup_is_late) context.cgroup_files = state->cgroup->open_join_files();
+    }
+
+    context.unshare_flags = plan.unshare_flags;
     context.new_network = plan.new_network;
     context.new_cgroup_namespace = plan.new_cgroup;
     context.mount_namespace = std::move(plan.mount_namespace);
-    context.has_user_namespace = context.maps_ids = plan.new_user;
+    context.has_user_namespace = plan.has_user();
+    context.maps_ids = plan.new_user;
     linux_::IdMaps maps = to_id_maps(spec.linux_.uid_mappings, spec.linux_.gid_mappings);
-    open_sources(context, maps);
+    if (!is_unprivileged)  // else init does it, as root of its namespace
+        open_sources(context, maps,
+                     plan.user_namespace ? sys::dup(plan.user_namespace.get()) : Fd());
 
     sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
     linux_::Cloned init =
-        linux_::clone_process(plan.clone_flags, state->cgroup->open_clone_directory().get());
+        plan.clone((state->cgroup ? state->cgroup->open_clone_directory() : Fd()).get());
     if (init.pid == 0) {
         pair.first.reset();
         context.channel = Channel(std::move(pair.second));
@@ -362,11 +365,16 @@ Container create(CreateOptions options) {
     state->pidfd = std::move(init.pidfd);
     state->channel = Channel(std::move(pair.first));
     pair.second.reset();
+    set_oom_score(init.pid, *spec.process);  // while an unprivileged init is still ours to write to
     if (plan.new_user) {
         linux_::write_id_maps(init.pid, maps);
         state->channel.send(MessageType::id_maps_written);
     }
-    set_oom_score(init.pid, *spec.process);
+    // While init makes its namespaces and its root, two milliseconds of work each.
+    if (context.cgroup_is_late) {
+        finish_cgroup();
+        state->channel.send(MessageType::cgroup_made);
+    }
 
     Conversation conversation(state->channel);
     conversation.wait_until_ready([&] {
@@ -384,12 +392,13 @@ void start_created(const Path& start_socket) {
 }
 
 Executed exec(const ExecOptions& options) {
-    ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    become_undumpable();
     Fd target = find_pidfd(options.init);
     if (!target) throw Error(ErrorKind::not_found, "the container's init is not running");
 
     InitContext context;
-    context.id = std::to_string(options.init);
+    context.id = options.id.empty() ? std::to_string(options.init) : options.id;
+    context.bundle = options.bundle;
     context.process = &options.process;
     context.streams = options.streams;
     context.preserve_descriptors = options.preserve_descriptors;
@@ -406,16 +415,22 @@ Executed exec(const ExecOptions& options) {
     linux_::Cgroup cgroup = linux_::Cgroup::of_process(layout, options.init);
     if (!options.ignore_paused && cgroup.is_frozen())
         throw Error(ErrorKind::conflict, "cannot exec in a paused container");
-    context.cgroup_files = cgroup.open_join_files(options.sub_cgroup);
+    // Without root the container may share our own cgroup.
+    const bool joins_cgroup = !linux_::is_rootless() || may_join(cgroup);
+    if (joins_cgroup) context.cgroup_files = cgroup.open_join_files(options.sub_cgroup);
 
     sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
     linux_::Cloned child = [&] {
+        const Fd into = joins_cgroup ? cgroup.open_clone_directory(options.sub_cgroup) : Fd();
         std::optional<linux_::NamespaceVisit> visit;
-        if (context.target_flags & CLONE_NEWPID) {
-            visit.emplace(target.get(), CLONE_NEWPID);
-            context.target_flags &= ~CLONE_NEWPID;
+        const int pid_flag = context.target_flags & CLONE_NEWPID;
+        context.target_flags &= ~CLONE_NEWPID;
+        if (::geteuid() != 0 && context.has_user_namespace) {
+            context.target_flags &= ~CLONE_NEWUSER;
+            return linux_::clone_inside(target.get(), CLONE_NEWUSER | pid_flag, 0, into.get());
         }
-        return linux_::clone_process(0, cgroup.open_clone_directory(options.sub_cgroup).get());
+        if (pid_flag) visit.emplace(target.get(), pid_flag);
+        return linux_::clone_process(0, into.get());
     }();
     if (child.pid == 0) {
         pair.first.reset();

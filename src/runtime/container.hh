@@ -2,6 +2,7 @@
 #include "base/error.hh"
 #include "base/fd.hh"
 #include "base/file.hh"
+#include "linux/cgroup.hh"
 #include "linux/overlay.hh"
 #include "oci/runtime_spec.hh"
 
@@ -49,6 +50,10 @@ struct CreateOptions {
     int preserve_descriptors = 0;
     bool no_pivot = false;
     bool no_new_keyring = false;
+    /// Cgroups that are not ours to make are done without. Absent: when we are not root of the
+    /// machine.
+    std::optional<bool> rootless;
+    /// linux.cgroupsPath is "SLICE:PREFIX:NAME", and systemd makes the cgroup.
     bool systemd_cgroup = false;
     /// A listening SEQPACKET socket. With it the process waits for a connection there instead of
     /// for `start()`, so that another program can start it (`start_created`).
@@ -67,6 +72,9 @@ public:
     int pidfd() const;
     /// Field 22 of /proc/PID/stat.
     unsigned long long start_time() const;
+    const linux_::Cgroup& cgroup() const;
+    /// For `Cgroup::open`; empty when the container has none of its own (started without root).
+    const std::string& cgroup_path() const;
     /// Master side of the terminal; empty without process.terminal or once taken.
     Fd take_terminal();
     void give_terminal(Fd terminal);  ///< back again, for a later `take_terminal`
@@ -102,6 +110,8 @@ struct ExecOptions {
     Path sub_cgroup;
     int preserve_descriptors = 0;
     bool ignore_paused = false;
+    std::string id;  ///< of the container, for messages and a seccomp agent
+    Path bundle;
 };
 
 struct Executed {

@@ -127,18 +127,18 @@ std::string table_text(std::span<const InitStep> steps) {
 }
 
 TEST(InitSteps, CreateRunsInThisOrder) {
-    EXPECT_EQ(
-        table_text(create_steps()),
-        "waiting for id maps\nopening /proc\nbecoming root of the namespace\njoining the cgroup\n"
-        "making namespaces\nstarting a session\njoining a session keyring\n"
-        "bringing up the loopback interface\nsetting mount propagation\nmounting the rootfs\n"
-        "mounting\nmounting the init program\nmaking devices\nmaking the working directory\n"
-        "running hooks\npivoting root\nopening the terminal\nsetting the hostname\n"
-        "setting sysctls\nfinishing mounts\nmasking paths\nfinding the user\nsetting limits\n"
-        "setting the scheduler\nsetting the security label\nsetting standard streams\n"
-        "setting no_new_privs\nloading seccomp early\nbecoming the user\n"
-        "entering the working directory\nfinding the executable\nclosing descriptors\n"
-        "waiting for start\nrunning start hooks\nloading seccomp late\nexecuting\n");
+    EXPECT_EQ(table_text(create_steps()),
+              "waiting for id maps\nopening /proc\nbecoming root of the namespace\n"
+              "making namespaces\nstarting a session\njoining a session keyring\n"
+              "bringing up the loopback interface\nsetting mount propagation\nmounting the rootfs\n"
+              "joining the cgroup\nmounting\nmounting the init program\nmaking devices\nmaking the "
+              "working directory\n"
+              "running hooks\npivoting root\nopening the terminal\nsetting the hostname\n"
+              "setting sysctls\nfinishing mounts\nmasking paths\nfinding the user\nsetting limits\n"
+              "setting the scheduler\nsetting the security label\nsetting standard streams\n"
+              "setting no_new_privs\nloading seccomp early\nbecoming the user\n"
+              "entering the working directory\nfinding the executable\nclosing descriptors\n"
+              "waiting for start\nrunning start hooks\nloading seccomp late\nexecuting\n");
 }
 
 TEST(InitSteps, ExecRunsInThisOrder) {

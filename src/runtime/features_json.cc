@@ -12,7 +12,7 @@ namespace {
 const std::vector<std::string> hook_names = {"prestart",       "createRuntime", "createContainer",
                                              "startContainer", "poststart",     "poststop"};
 const std::vector<std::string> namespace_names = {"cgroup", "ipc",  "mount", "network",
-                                                  "pid",    "user", "uts"};
+                                                  "pid",    "time", "user",  "uts"};
 /// What runc's `spec` grants.
 const std::vector<std::string> spec_capabilities = {"CAP_AUDIT_WRITE", "CAP_KILL",
                                                     "CAP_NET_BIND_SERVICE"};
@@ -46,7 +46,7 @@ json::Value make_features() {
     json::Object cgroup;
     cgroup.append("v1", true);
     cgroup.append("v2", true);
-    cgroup.append("systemd", false);
+    cgroup.append("systemd", true);
     cgroup.append("systemdUser", false);
     cgroup.append("rdma", true);
 

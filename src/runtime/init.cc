@@ -13,14 +13,14 @@ constexpr InitStep create_table[] = {
     {"waiting for id maps", wait_for_id_maps},  // until then we are nobody
     {"opening /proc", open_host_proc},          // the host's, while we still see it
     {"becoming root of the namespace", become_namespace_root},
-    {"joining the cgroup", join_cgroup},  // before its namespace, whose root it is
     {"making namespaces", make_namespaces},
     {"starting a session", start_session},
     {"joining a session keyring", join_keyring},
     {"bringing up the loopback interface", bring_up_loopback},
     {"setting mount propagation", set_root_propagation},  // or every mount below leaks to the host
     {"mounting the rootfs", mount_rootfs},
-    {"mounting", mount_filesystems},
+    {"joining the cgroup", join_cgroup},  // and its namespace, whose root it is
+    {"mounting", mount_filesystems},      // shows the cgroup
     {"mounting the init program", mount_init_program},
     {"making devices", make_devices},
     {"making the working directory", make_working_directory},

@@ -4,6 +4,7 @@
 #include "runtime/convert.hh"
 #include "runtime/init.hh"
 
+#include <fcntl.h>
 #include <grp.h>
 #include <linux/sched.h>
 #include <sys/prctl.h>
@@ -40,8 +41,17 @@ void become_namespace_root(InitContext& context) {
 }
 
 void join_cgroup(InitContext& context) {
+    if (context.cgroup_is_late) {
+        std::optional<Message> message = context.channel.receive();
+        if (!message || message->type != MessageType::cgroup_made)
+            throw Error(ErrorKind::cancelled, "the runtime went away");
+        for (const linux_::Cgroup::Directory& directory : context.cgroup_directories)
+            if (!directory.hierarchy.is_v2)
+                context.cgroup_files.push_back(sys::open(join(directory.path, "tasks"), O_WRONLY));
+    }
     linux_::Cgroup::join(context.cgroup_files);
     context.cgroup_files.clear();
+    if (context.new_cgroup_namespace) linux_::unshare_namespaces(CLONE_NEWCGROUP);
 }
 
 void make_namespaces(InitContext& context) {

@@ -4,6 +4,7 @@
 #include "linux/seccomp.hh"
 #include "runtime/executable.hh"
 #include "runtime/init.hh"
+#include "runtime/seccomp_listener.hh"
 
 #include <fcntl.h>
 #include <grp.h>
@@ -20,6 +21,7 @@
 #include <cerrno>
 #include <charconv>
 #include <csignal>
+#include <cstdlib>
 
 namespace hull::runtime {
 namespace {
@@ -88,7 +90,21 @@ void set_home(InitContext& context) {
 void load_filter(InitContext& context) {
     Fd listener = linux_::load_seccomp(context.filter, context.filter_flags);
     if (!listener) return;
-    throw Error(ErrorKind::internal, "an unexpected seccomp listener");
+    std::array<char, 32> self{};  // in the host's /proc: our pid as the agent knows it
+    if (::readlinkat(context.proc.get(), "self", self.data(), self.size() - 1) < 0)
+        throw_errno(errno, "reading /proc/self");
+    ListenerState state{.oci_version = context.spec ? context.spec->oci_version : "1.0.2",
+                        .id = context.id,
+                        .status = context.spec ? "creating" : "running",
+                        .pid = static_cast<pid_t>(std::strtol(self.data(), nullptr, 10)),
+                        .bundle = context.bundle,
+                        .annotations = {},
+                        .metadata = context.seccomp_metadata};
+    if (context.spec) state.annotations = context.spec->annotations;
+    std::string text = context.seccomp_listener;
+    text += '\0';
+    text += listener_json(state);
+    context.channel.send_fd(MessageType::seccomp_listener, listener.get(), std::move(text));
 }
 
 std::vector<char*> pointers(const std::vector<std::string>& strings) {

@@ -1,10 +1,12 @@
 #pragma once
 #include "base/file.hh"
+#include "linux/cgroup.hh"
 #include "oci/runtime_spec.hh"
 
 #include <sys/types.h>
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -17,7 +19,8 @@ struct ContainerRecord {
     Path bundle;
     pid_t pid = 0;
     unsigned long long start_time = 0;  ///< tells a recycled pid apart
-    std::string cgroup_path;
+    std::string cgroup_path;            ///< empty: it has none of its own (started without root)
+    std::string systemd_unit;           ///< the scope its cgroup is in, with the systemd driver
     std::int64_t created_ns = 0;
     std::string oci_version;
     std::map<std::string, std::string> annotations;
@@ -55,6 +58,14 @@ private:
 
 /// True while the init of the record lives (a zombie does not).
 bool is_alive(const ContainerRecord& record);
+
+/// The container's cgroup. `get` throws unsupported when it has none.
+std::optional<linux_::Cgroup> find_cgroup(const ContainerRecord& record);
+linux_::Cgroup get_cgroup(const ContainerRecord& record);
+
+/// Where state is kept by default: /run/hull-runtime, or $XDG_RUNTIME_DIR/hull-runtime (else
+/// /tmp/hull-runtime-UID) without root.
+Path default_state_root();
 
 /// The document `features` prints (runtime-spec features.md).
 json::Value make_features();

@@ -4,8 +4,11 @@
 #include "linux/cgroup.hh"
 #include "runtime/state.hh"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <cerrno>
+#include <cstdlib>
 
 namespace hull::runtime {
 namespace {
@@ -17,6 +20,7 @@ json::Value to_json(const ContainerRecord& record) {
     object.append("pid", record.pid);
     object.append("startTime", record.start_time);
     object.append("cgroupPath", record.cgroup_path);
+    object.append("systemdUnit", record.systemd_unit);
     object.append("created", record.created_ns);
     object.append("ociVersion", record.oci_version);
     object.append("annotations", record.annotations);
@@ -32,6 +36,7 @@ ContainerRecord parse_record(const json::Value& value) {
     record.pid = static_cast<pid_t>(value["pid"].as_int());
     record.start_time = value["startTime"].as_uint();
     record.cgroup_path = value["cgroupPath"].as_string();
+    if (!value["systemdUnit"].is_null()) record.systemd_unit = value["systemdUnit"].as_string();
     record.created_ns = value["created"].as_int();
     record.oci_version = value["ociVersion"].as_string();
     record.annotations = value["annotations"].as_string_map();
@@ -125,8 +130,28 @@ Path StateDirectory::start_socket(const std::string& id) const {
 ContainerState StateDirectory::state_of(const ContainerRecord& record) const {
     if (!is_alive(record)) return ContainerState::stopped;
     if (sys::find_stat(start_socket(record.id))) return ContainerState::created;
-    auto cgroup = linux_::Cgroup::open(linux_::detect_cgroups(), record.cgroup_path);
-    return cgroup.is_frozen() ? ContainerState::paused : ContainerState::running;
+    const std::optional<linux_::Cgroup> cgroup = find_cgroup(record);
+    return cgroup && cgroup->is_frozen() ? ContainerState::paused : ContainerState::running;
+}
+
+std::optional<linux_::Cgroup> find_cgroup(const ContainerRecord& record) {
+    if (record.cgroup_path.empty()) return std::nullopt;
+    return linux_::Cgroup::open(linux_::detect_cgroups(), record.cgroup_path);
+}
+
+linux_::Cgroup get_cgroup(const ContainerRecord& record) {
+    if (auto cgroup = find_cgroup(record)) return std::move(*cgroup);
+    throw Error(ErrorKind::unsupported,
+                "container {} has no cgroup of its own: it was started without root, and no cgroup "
+                "was delegated",
+                record.id);
+}
+
+Path default_state_root() {
+    if (::geteuid() == 0) return "/run/hull-runtime";
+    const char* runtime = ::getenv("XDG_RUNTIME_DIR");
+    if (runtime && *runtime) return join(runtime, "hull-runtime");
+    return fmt::format("/tmp/hull-runtime-{}", ::geteuid());
 }
 
 }  // namespace hull::runtime

@@ -5,7 +5,7 @@ A script is a list of commands a user could type, each with what it must do:
 
     # What this script claims (first line).
     needs: cgroup2 hull            skip unless all hold: root cgroup1 cgroup2 hull (daemon is hulld) hull-cli docker-cli
-                                   program:NAME (it is installed)
+                                   systemd no-systemd apparmor program:NAME (it is installed)
     $ hull run --rm $BUSYBOX echo hi
     hi                             standard output, line by line, exactly
     ~ ^[0-9a-f]{64}$               a line of standard output that matches
@@ -138,7 +138,10 @@ def docker_cli(kind):
 
 def facts(against):
     have = {"root"} if os.geteuid() == 0 else set()
+    have.add("systemd" if os.path.isdir("/run/systemd/system") else "no-systemd")
     have.add("cgroup2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "cgroup1")
+    if os.path.exists("/sys/kernel/security/apparmor/profiles"):
+        have.add("apparmor")
     have |= {"hull": {"hull", "hull-cli"}, "docker-cli": {"hull", "docker-cli"}, "docker": {"docker", "docker-cli"}}[against]
     return have
 
