@@ -67,6 +67,7 @@ stop_containerd() {
 	local id
 	for id in $(c task ls -q); do c task kill -s KILL "$id"; wait_for c task rm "$id"; done
 	for id in $(c container ls -q); do c container rm "$id"; done
+	find /sys/fs/cgroup -maxdepth 2 -type d -name "$C_NAMESPACE" -exec rmdir {} + # the parent ctr puts containers in
 	end_process "$(cat "$PEER/pid")"
 }
 
