@@ -241,9 +241,13 @@ void mkdir(const std::string& path, mode_t mode) {
 }
 
 void mkdir_all(const std::string& path, mode_t mode) {
-    for (std::size_t slash = path.find('/', 1); slash != std::string::npos;
-         slash = path.find('/', slash + 1))
-        mkdir(path.substr(0, slash), 0755);
+    // From the end: most of the way is there already.
+    if (::mkdir(path.c_str(), mode) == 0) return;
+    const std::size_t slash = path.find_last_not_of('/') == std::string::npos
+                                  ? std::string::npos
+                                  : path.rfind('/', path.find_last_not_of('/'));
+    if (errno == ENOENT && slash != std::string::npos && slash > 0)
+        mkdir_all(path.substr(0, slash), 0755);
     mkdir(path, mode);
 }
 

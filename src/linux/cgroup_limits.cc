@@ -96,14 +96,20 @@ private:
     std::optional<int> try_write(const Limit& limit, const Path& directory, std::string_view name,
                                  std::string_view value) {
         const Path path = join(directory, name);
-        const Fd file(::open(path.c_str(), O_WRONLY | O_CLOEXEC));
-        if (!file) {
+        if (path != file_path_) {  // device rules are many values for one file
+            const int opened = ::open(path.c_str(), O_WRONLY | O_CLOEXEC);
+            const int error = errno;
+            file_ = Fd(opened);
+            file_path_ = file_ ? path : Path();
+            errno = error;
+        }
+        if (!file_) {
             if (errno != ENOENT) throw_errno(errno, "setting the {}: opening {}", limit.what, path);
             warn("{}: this kernel has no {}", limit.what, name);
             return std::nullopt;
         }
         // One write: the kernel takes each for a whole value.
-        const auto written = ::write(file.get(), value.data(), value.size());
+        const auto written = ::pwrite(file_.get(), value.data(), value.size(), 0);
         return written == static_cast<ssize_t>(value.size()) ? 0 : errno;
     }
     void write_to(const Limit& limit, const Path& directory, std::string_view name,
@@ -490,6 +496,8 @@ private:
 
     const std::vector<Cgroup::Directory>& directories_;
     std::vector<std::string> warnings_;
+    Path file_path_;  ///< of `file_`, the last one written
+    Fd file_;
 };
 
 }  // namespace

@@ -191,6 +191,7 @@ StartResult Shim::launch(int daemon) {
     runtime::Container container = runtime::create(std::move(options));
     init_ = container.pid();
     init_start_time_ = container.start_time();
+    cgroup_ = container.cgroup();
     if (pipes)
         std::move(*pipes).hand_over(*stdio_);
     else
@@ -202,7 +203,7 @@ StartResult Shim::launch(int daemon) {
         Fd(::open(fmt::format("/proc/{}/ns/mnt", init_).c_str(), O_RDONLY | O_CLOEXEC)));
     namespaces_.push_back(
         Fd(::open(fmt::format("/proc/{}/ns/net", init_).c_str(), O_RDONLY | O_CLOEXEC)));
-    if (auto event = open_cgroup().open_oom_event()) {
+    if (auto event = cgroup_->open_oom_event()) {
         oom_event_ = std::move(*event);
         loop_.watch(oom_event_.get(), EPOLLIN, oom_callback_);
     }
@@ -411,31 +412,27 @@ void Shim::on_oom() {
 
 void Shim::report_oom() {
     --oom_checks_left_;
-    const std::uint64_t kills = open_cgroup().oom_kills();
+    const std::uint64_t kills = cgroup_->oom_kills();
     if (kills <= oom_kills_reported_) return;
     oom_kills_reported_ = kills;
     oom_checks_left_ = 0;
     connections_.publish(event::OutOfMemory{});
 }
 
-linux_::Cgroup Shim::open_cgroup() const {
-    return linux_::Cgroup::open(linux_::detect_cgroups(), cgroup_path_);
-}
-
 // ---- the end
 
 /// Without a pid namespace of its own a container leaves processes behind, and they hold pipes.
-void Shim::end_stragglers(linux_::Cgroup& cgroup) {
+void Shim::end_stragglers() {
     const std::int64_t deadline = monotonic_ns() + straggler_limit_ms * 1'000'000LL;
     const auto all_ended = [&] {
         reap();
         const bool execs_ended = std::all_of(execs_.begin(), execs_.end(),
                                              [](const Exec& exec) { return exec.has_ended; });
-        return execs_ended && cgroup.is_empty();
+        return execs_ended && cgroup_->is_empty();
     };
     if (all_ended()) return;
     while (monotonic_ns() < deadline) {
-        cgroup.signal_all(SIGKILL);
+        cgroup_->signal_all(SIGKILL);
         if (all_ended()) return;
         pollfd child{signals_.get(), POLLIN, 0};
         ::poll(&child, 1, 5);
@@ -445,11 +442,11 @@ void Shim::end_stragglers(linux_::Cgroup& cgroup) {
     }
 }
 
-ExitRecord Shim::make_exit_record(linux_::Cgroup& cgroup) const {
+ExitRecord Shim::make_exit_record() const {
     ExitRecord record;
     record.code = docker_code(*init_exit_);
     record.exited_at_ns = exited_at_ns_;
-    record.oom_killed = cgroup.oom_kills() > 0;
+    record.oom_killed = cgroup_->oom_kills() > 0;
     if (init_exit_->si_code != CLD_EXITED)
         record.reason = fmt::format("signal {}", init_exit_->si_status);
     return record;
@@ -481,10 +478,9 @@ void Shim::finish() {
     if (oom_event_) loop_.unwatch(oom_event_.get());
     ExitRecord record;
     attempt("ending a container", [&] {
-        linux_::Cgroup cgroup = open_cgroup();
-        record = make_exit_record(cgroup);
-        end_stragglers(cgroup);
-        record.oom_killed = record.oom_killed || cgroup.oom_kills() > 0;
+        record = make_exit_record();
+        end_stragglers();
+        record.oom_killed = record.oom_killed || cgroup_->oom_kills() > 0;
     });
     stdio_->drain();
     for (Exec& exec : execs_) exec.stdio->drain();
@@ -493,9 +489,7 @@ void Shim::finish() {
         attempt("poststop hooks", [&] {
             runtime::run_poststop_hooks(read_spec(config_.bundle), config_.id, config_.bundle);
         });
-    const auto remove_cgroup = [&] {
-        attempt("removing a cgroup", [&] { open_cgroup().remove(); });
-    };
+    const auto remove_cgroup = [&] { attempt("removing a cgroup", [&] { cgroup_->remove(); }); };
     // One that may be started again must not meet its old cgroup; the others need not wait for it.
     if (!config_.rootfs.is_volatile) remove_cgroup();
     record_exit(config_, record);

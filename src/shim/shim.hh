@@ -72,14 +72,14 @@ private:
 
     void on_oom();
     void report_oom();
-    linux_::Cgroup open_cgroup() const;
-    void end_stragglers(linux_::Cgroup& cgroup);
-    ExitRecord make_exit_record(linux_::Cgroup& cgroup) const;
+    void end_stragglers();
+    ExitRecord make_exit_record() const;
     void write_state_file() const;
     void remove_state_file() const;
 
     LaunchConfig config_;
     std::string cgroup_path_;
+    std::optional<linux_::Cgroup> cgroup_;
     bool has_poststop_hooks_ = false;
     Loop loop_;
     ReadBuffer buffer_;
