@@ -277,7 +277,11 @@ int run_delete(GlobalOptions& global, const Options& options) {
     ContainerState state = global.states.state_of(record);
     if (state == ContainerState::created || (is_forced && state != ContainerState::stopped)) {
         kill_all(record);
-        if (is_alive(record)) signal_process(record, SIGKILL);
+        try {
+            signal_process(record, SIGKILL);  // it may have left its cgroup, or have none
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::not_found) throw;  // gone already
+        }
         wait_until_gone(record);
     } else if (state != ContainerState::stopped) {
         throw Error(ErrorKind::conflict, "cannot delete container {} that is not stopped: {}", id,
