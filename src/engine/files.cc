@@ -174,6 +174,17 @@ std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& 
     return text;
 }
 
+void make_skeleton(const Path& directory) {
+    for (const char* name : {"", "dev", "dev/pts", "dev/shm", "etc", "proc", "sys"})
+        sys::mkdir_all(join(directory, name), 0755);
+    for (const char* name :
+         {".dockerenv", "dev/console", "etc/hostname", "etc/hosts", "etc/resolv.conf"})
+        if (const Path file = join(directory, name); !sys::find_stat(file))
+            write_file(file, "", 0755);
+    if (const Path link = join(directory, "etc/mtab"); !sys::find_stat(link))
+        sys::symlink("/proc/mounts", link);
+}
+
 void write_network_files(const ContainerPaths& paths, const Definition& definition,
                          const Options& options) {
     write_file(paths.hostname, definition.config.hostname + "\n");

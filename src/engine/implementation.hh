@@ -98,7 +98,7 @@ private:
 
     // lifecycle.cc
     void start_locked(Container& container);
-    void prepare_bundle(const Record& record);
+    std::vector<std::shared_ptr<const Fd>> prepare_bundle(const Record& record);
     void fail_start(Container& container, const std::string& error, int exit_code);
     void handle_exit(Container& container, const task::ExitRecord& record);
     bool should_restart(const Record& record, const task::ExitRecord& exit) const;

@@ -86,8 +86,9 @@ SpecInputs Engine::Implementation::spec_inputs(const Definition& definition,
             [this](const std::string& name) { return running_pid(name); }};
 }
 
-/// Writes all that the shim reads.
-void Engine::Implementation::prepare_bundle(const Record& record) {
+/// Writes all that the shim reads. Returns the layers' mounts, to be held until it has them.
+std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
+    const Record& record) {
     const Definition& definition = *record.definition;
     const ContainerPaths where = paths(definition.id);
     const bool first_start = record.state.started_ns == 0;
@@ -117,6 +118,8 @@ void Engine::Implementation::prepare_bundle(const Record& record) {
     launch.runtime_directory = where.runtime_directory;
     launch.exit_file = where.exit_record;
     launch.rootfs = store_.prepare_rootfs(definition.diff_ids, where.upper, where.work);
+    launch.rootfs.lowers.push_back(
+        {linux_::LowerLayer::Kind::directory, join(options_.data_root, "skeleton")});
     launch.rootfs.is_volatile = definition.host.auto_remove;
     launch.seccomp_filter = seccomp.filter;
     if (definition.host.init.value_or(false))
@@ -128,13 +131,15 @@ void Engine::Implementation::prepare_bundle(const Record& record) {
     launch.rows = static_cast<unsigned short>(definition.host.console_size[0]);
     launch.columns = static_cast<unsigned short>(definition.host.console_size[1]);
     write_file(where.launch, shim::dump_launch_config(launch), 0600);
+    return store_.share_mounts(launch.rootfs);
 }
 
 /// With container.operation held, or before anybody else knows the container.
 void Engine::Implementation::start_locked(Container& container) {
     RecordPointer record = container.snapshot();
+    std::vector<std::shared_ptr<const Fd>> mounts;
     try {
-        prepare_bundle(*record);
+        mounts = prepare_bundle(*record);
     } catch (const Error& error) {
         const std::string message =
             error.message() + store::describe_shortage(options_.data_root, container_files_bytes);
@@ -151,7 +156,10 @@ void Engine::Implementation::start_locked(Container& container) {
     }
     task::StartResult result;
     try {
-        result = tasks_.start(container.id, paths(container.id).launch, std::move(attachments));
+        std::vector<int> layers;
+        for (const auto& mount : mounts) layers.push_back(mount->get());
+        result =
+            tasks_.start(container.id, paths(container.id).launch, std::move(attachments), layers);
     } catch (const Error& error) {
         result.error = error.message();
         result.exit_code = 128;

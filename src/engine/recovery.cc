@@ -72,6 +72,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
       }),
       tasks_(join(options_.programs, "hull-shim"), options_.exec_root, *this) {
     sys::mkdir_all(join(options_.data_root, "containers"), 0710);
+    make_skeleton(join(options_.data_root, "skeleton"));
     sys::mkdir_all(join(options_.exec_root, "containers"), 0711);
     database_.migrate("engine", migrations);
     daemon_id_ = daemon_id(database_);

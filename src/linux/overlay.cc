@@ -7,10 +7,12 @@
 
 #include <fcntl.h>
 #include <sys/mount.h>
+#include <sys/utsname.h>
 #include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
+#include <cstdio>
 #include <utility>
 
 namespace hull::linux_ {
@@ -27,19 +29,6 @@ int try_mount_erofs(const std::string& source, bool direct_io) {
         ::fsconfig(context.get(), FSCONFIG_CMD_CREATE, nullptr, nullptr, 0) != 0)
         return -1;
     return ::fsmount(context.get(), FSMOUNT_CLOEXEC, MOUNT_ATTR_RDONLY);
-}
-
-/// The layer's own mount, which overlay can be pointed at by descriptor.
-Fd mount_layer(const LowerLayer& layer, int user_namespace) {
-    return with_context(
-        [&] {
-        Fd mount = layer.kind == LowerLayer::Kind::erofs_image
-                       ? mount_erofs(layer.path)
-                       : clone_tree(AT_FDCWD, layer.path, false);
-        if (user_namespace >= 0) set_idmap(mount.get(), user_namespace, false);
-        return mount;
-        },
-        "layer {}", layer.path);
 }
 
 /// Sets an overlay option to a directory given as descriptor (kernel 6.13).
@@ -125,6 +114,18 @@ Fd mount_erofs(const Path& image) {
     return Fd(mount);
 }
 
+Fd mount_layer(const LowerLayer& layer, int user_namespace) {
+    return with_context(
+        [&] {
+        Fd mount = layer.kind == LowerLayer::Kind::erofs_image
+                       ? mount_erofs(layer.path)
+                       : clone_tree(AT_FDCWD, layer.path, false);
+        if (user_namespace >= 0) set_idmap(mount.get(), user_namespace, false);
+        return mount;
+        },
+        "layer {}", layer.path);
+}
+
 std::vector<Fd> mount_layers(const OverlayPlan& plan, int user_namespace) {
     std::vector<Fd> layers;
     layers.reserve(plan.lowers.size());
@@ -164,6 +165,14 @@ Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> lowers, const Path& sc
     Fd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
     if (!mount) throw_errno(errno, "mounting an overlay");
     return mount;
+}
+
+bool can_share_mounts() {
+    struct utsname name;
+    unsigned major = 0, minor = 0;
+    if (::uname(&name) != 0 || std::sscanf(name.release, "%u.%u", &major, &minor) != 2)
+        return false;
+    return major > 6 || (major == 6 && minor >= 15);
 }
 
 }  // namespace hull::linux_

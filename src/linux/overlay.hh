@@ -34,7 +34,14 @@ std::vector<Fd> mount_layers(const OverlayPlan& plan, int user_namespace = -1);
 /// Its second half, over what mount_layers gave.
 Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> layers, const Path& scratch);
 
+/// One layer's own detached mount.
+Fd mount_layer(const LowerLayer& layer, int user_namespace = -1);
+
 /// Mounts one EROFS image read-only and detached.
 Fd mount_erofs(const Path& image);
+
+/// Whether an overlay made in another mount namespace may use a detached mount of ours as a layer
+/// (kernel 6.15).
+bool can_share_mounts();
 
 }  // namespace hull::linux_

@@ -137,7 +137,8 @@ void open_sources(InitContext& context, const linux_::IdMaps& maps, Fd user_name
         context.sources.emplace(i, std::move(tree));
     }
     if (!context.has_user_namespace) {
-        if (context.overlay) context.layers = linux_::mount_layers(*context.overlay);
+        if (context.overlay && context.layers.empty())
+            context.layers = linux_::mount_layers(*context.overlay);
         return;
     }
     if (context.overlay && !context.overlay->upper.empty())
@@ -287,6 +288,7 @@ Container create(CreateOptions options) {
     context.rootfs =
         spec.root.path.starts_with('/') ? spec.root.path : join(options.bundle, spec.root.path);
     context.overlay = std::move(options.rootfs);
+    context.layers = std::move(options.layers);
     context.init_program = options.init_program;
     context.no_pivot = options.no_pivot;
     context.streams = options.streams;

@@ -41,6 +41,9 @@ struct CreateOptions {
     Path bundle;  ///< absolute; relative paths of the spec start here
     /// What bundle/rootfs (root.path, an existing directory) gets mounted; absent: root.path as is.
     std::optional<linux_::OverlayPlan> rootfs;
+    /// Mounts of the plan's layers that the caller shares between containers, so that they share
+    /// the page cache too. Empty: they are mounted here.
+    std::vector<Fd> layers;
     StandardStreams streams;
     /// A file of raw `struct sock_filter`, instead of compiling spec.linux.seccomp.
     Path seccomp_filter;

@@ -51,6 +51,7 @@ namespace request {
 struct Attach {
     AttachOptions options;
 };
+/// Beside it travel the mounts of the layers, in the plan's order, where the daemon shares them.
 struct Start {};
 struct Subscribe {};
 struct Signal {

@@ -133,25 +133,28 @@ int run(const Path& launch_file, Fd daemon) {
 }
 
 void Shim::start(Fd& daemon) {
-    auto attachments = receive_attachments(daemon.get());
-    const StartResult result = launch(daemon.get());
-    for (auto& [options, socket] : attachments)
+    Beginning beginning = receive_beginning(daemon.get());
+    const StartResult result = launch(daemon.get(), std::move(beginning.layers));
+    for (auto& [options, socket] : beginning.attachments)
         stdio_->add_client(std::move(socket), std::move(options));
     connections_.add_subscriber(std::move(daemon));
     connections_.publish(event::Started{result});
 }
 
-std::vector<std::pair<AttachOptions, Fd>> Shim::receive_attachments(int daemon) {
-    std::vector<std::pair<AttachOptions, Fd>> attachments;
+Shim::Beginning Shim::receive_beginning(int daemon) {
+    Beginning beginning;
     for (;;) {
         Message message = receive_message(daemon);
         if (message.text.empty()) throw Error(ErrorKind::cancelled, "the daemon went away");
         Request request = parse_request(message.text);
-        if (std::holds_alternative<request::Start>(request)) return attachments;
+        if (std::holds_alternative<request::Start>(request)) {
+            beginning.layers = std::move(message.fds);
+            return beginning;
+        }
         auto* attach = std::get_if<request::Attach>(&request);
         if (!attach || message.fds.empty())
             throw Error(ErrorKind::invalid_argument, "expected an attachment or start");
-        attachments.emplace_back(std::move(attach->options), std::move(message.fds[0]));
+        beginning.attachments.emplace_back(std::move(attach->options), std::move(message.fds[0]));
     }
 }
 
@@ -163,7 +166,7 @@ static void require_daemon(int channel) {
         throw Error(ErrorKind::cancelled, "the daemon went away");
 }
 
-StartResult Shim::launch(int daemon) {
+StartResult Shim::launch(int daemon, std::vector<Fd> layers) {
     oci::Spec spec = read_spec(config_.bundle);
     if (!spec.process) throw Error(ErrorKind::invalid_argument, "config.json has no process");
     cgroup_path_ = spec.linux_.cgroups_path.empty() ? "/" + config_.id : spec.linux_.cgroups_path;
@@ -185,6 +188,7 @@ StartResult Shim::launch(int daemon) {
     options.spec = std::move(spec);
     options.bundle = config_.bundle;
     if (!config_.rootfs.lowers.empty()) options.rootfs = config_.rootfs;
+    if (layers.size() == config_.rootfs.lowers.size()) options.layers = std::move(layers);
     if (pipes) options.streams = pipes->streams();
     options.seccomp_filter = config_.seccomp_filter;
     options.init_program = config_.init_program;

@@ -54,8 +54,12 @@ private:
         void (Shim::*function)();
     };
 
-    StartResult launch(int daemon);
-    std::vector<std::pair<AttachOptions, Fd>> receive_attachments(int daemon);
+    StartResult launch(int daemon, std::vector<Fd> layers);
+    struct Beginning {
+        std::vector<std::pair<AttachOptions, Fd>> attachments;
+        std::vector<Fd> layers;
+    };
+    static Beginning receive_beginning(int daemon);
     void finish();
 
     Reply handle(Request request, std::vector<Fd> fds) override;

@@ -375,6 +375,24 @@ linux_::OverlayPlan Store::prepare_rootfs(std::span<const std::string> diff_ids,
     return plan;
 }
 
+std::vector<std::shared_ptr<const Fd>> Store::share_mounts(const linux_::OverlayPlan& plan) {
+    static const bool is_possible = linux_::can_share_mounts();
+    if (!is_possible || plan.upper.empty()) return {};
+    std::vector<std::shared_ptr<const Fd>> shared;
+    const auto mounts = mounts_.lock();
+    for (const linux_::LowerLayer& layer : plan.lowers) {
+        auto& mount = (*mounts)[layer.path];
+        if (!mount) mount = std::make_shared<const Fd>(linux_::mount_layer(layer));
+        shared.push_back(mount);
+    }
+    return shared;
+}
+
+void Store::forget_mount(const std::string& diff_id) {
+    const auto mounts = mounts_.lock();
+    mounts->erase(snapshotter_->lower(diff_id).path);
+}
+
 void Store::mark_manifest(const std::string& digest, Roots& reached) {
     if (!reached.blobs.insert(digest).second) return;
     if (!find_blob(digest)) return;  // an index names manifests of other platforms too
@@ -454,7 +472,10 @@ GarbageReport Store::garbage_collect(const std::function<Roots()>& find_roots) {
         for (const std::string& digest : report.blobs)
             if (sys::find_stat(blob_file(digest)))
                 sys::rename(blob_file(digest), join(trash_, random_hex(8)));
-        for (const std::string& diff_id : report.layers) snapshotter_->remove(diff_id, trash_);
+        for (const std::string& diff_id : report.layers) {
+            forget_mount(diff_id);  // or its file would keep its space
+            snapshotter_->remove(diff_id, trash_);
+        }
     }
     return report;
 }

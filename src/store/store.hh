@@ -156,6 +156,10 @@ public:
 
     /// The overlay of these layers (bottom first, as in a config's rootfs.diff_ids). No work on
     /// disk. Throws data_loss when a layer is missing.
+    /// Mounts of the plan's image layers, one per layer for all containers, so that they share what
+    /// the page cache holds of it. Detached: nobody sees them, and they go with this process.
+    /// Empty where the kernel cannot (`linux_::can_share_mounts`).
+    std::vector<std::shared_ptr<const Fd>> share_mounts(const linux_::OverlayPlan& plan);
     linux_::OverlayPlan prepare_rootfs(std::span<const std::string> diff_ids, Path upper,
                                        Path work);
 
@@ -179,10 +183,12 @@ private:
     void choose_snapshotter(Snapshots wanted);
     void recover();
     void empty_trash() noexcept;
+    void forget_mount(const std::string& diff_id);
     bool place_blob(const Path& from, std::string_view digest);
     void mark_manifest(const std::string& digest, Roots& reached);
 
     const Path data_root_, blobs_, staging_, trash_, empty_;
+    Locked<std::map<Path, std::shared_ptr<const Fd>>> mounts_;  ///< by the layer's path
     db::Database& database_;
     std::unique_ptr<Snapshotter> snapshotter_;
     std::mutex adopt_mutex_;    ///< one adoption at a time; taken before collect_mutex_

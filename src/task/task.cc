@@ -77,7 +77,7 @@ public:
     }
 
     StartResult start(const std::string& id, const Path& launch_file,
-                      std::vector<Attachment> attachments);
+                      std::vector<Attachment> attachments, const std::vector<int>& layers);
     std::optional<ExitRecord> adopt(const std::string& id, const Path& launch_file, pid_t pid,
                                     unsigned long long start_time);
     void signal(const std::string& id, int number);
@@ -134,7 +134,8 @@ private:
 // ---- starting and adopting
 
 StartResult Tasks::Monitor::start(const std::string& id, const Path& launch_file,
-                                  std::vector<Attachment> attachments) {
+                                  std::vector<Attachment> attachments,
+                                  const std::vector<int>& layers) {
     shim::LaunchConfig config = shim::parse_launch_config(read_file(launch_file));
     wait_for_teardown(id);
     sys::mkdir_all(config.runtime_directory, 0700);
@@ -159,7 +160,7 @@ StartResult Tasks::Monitor::start(const std::string& id, const Path& launch_file
             shim::send_message(channel.first.get(),
                                shim::dump(shim::request::Attach{options_of(attachment)}),
                                {attachment.socket.get()});
-        shim::send_message(channel.first.get(), shim::dump(shim::request::Start{}));
+        shim::send_message(channel.first.get(), shim::dump(shim::request::Start{}), layers);
         attachments.clear();
         if (!sys::poll_one(channel.first.get(), POLLIN, start_timeout_ms))
             throw Error(ErrorKind::unavailable, "the shim did not start the container within {} s",
@@ -431,8 +432,8 @@ Tasks::Tasks(Path shim_program, Path exec_root, Listener& listener)
 Tasks::~Tasks() = default;
 
 StartResult Tasks::start(const std::string& id, const Path& launch_file,
-                         std::vector<Attachment> attachments) {
-    return monitor_->start(id, launch_file, std::move(attachments));
+                         std::vector<Attachment> attachments, const std::vector<int>& layers) {
+    return monitor_->start(id, launch_file, std::move(attachments), layers);
 }
 
 std::optional<ExitRecord> Tasks::adopt(const std::string& id, const Path& launch_file, pid_t pid,

@@ -49,9 +49,10 @@ public:
     Tasks& operator=(const Tasks&) = delete;
 
     /// Starts a shim for the bundle of `launch_file` and the container in it. `attachments` see the
-    /// output from its first byte. A failure of the container's own making is in the result.
+    /// output from its first byte; `layers` are mounts of the root's layers in the plan's order, or
+    /// none. A failure of the container's own making is in the result.
     StartResult start(const std::string& id, const Path& launch_file,
-                      std::vector<Attachment> attachments);
+                      std::vector<Attachment> attachments, const std::vector<int>& layers = {});
     /// For each container that was running: reconnects. nullopt: it is running again under our
     /// eyes (also when its shim was killed but init lives: then it is watched by pidfd). Otherwise
     /// how it ended.
