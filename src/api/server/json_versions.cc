@@ -26,6 +26,12 @@ bool is_empty(const json::Value& value) {
     return value.is_bool() && !value.as_bool();
 }
 
+/// By a copy: the new member may move the others.
+void add_virtual_size(json::Value& image) {
+    json::Value size = image["Size"];
+    image["VirtualSize"] = std::move(size);
+}
+
 }  // namespace
 
 void adapt_container_summary(json::Value& item, int minor_version) {
@@ -40,7 +46,7 @@ void adapt_container_inspect(json::Value& container, int minor_version) {
 }
 
 void adapt_image_summary(json::Value& item, int minor_version) {
-    if (minor_version < 44) item["VirtualSize"] = item["Size"];
+    if (minor_version < 44) add_virtual_size(item);
     if (minor_version >= 43) return;
     if (item["RepoTags"].as_array().empty() && item["RepoDigests"].as_array().empty()) {
         item["RepoTags"] = json::Array{"<none>:<none>"};
@@ -49,7 +55,7 @@ void adapt_image_summary(json::Value& item, int minor_version) {
 }
 
 void adapt_image_inspect(json::Value& image, int minor_version) {
-    if (minor_version < 44) image["VirtualSize"] = image["Size"];
+    if (minor_version < 44) add_virtual_size(image);
     if (minor_version < 50) return;
     // From 1.50 the config is the image-spec's: no members that only containers have.
     json::Object trimmed;
