@@ -4,8 +4,11 @@
 #include "base/sys.hh"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/random.h>
+#include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <cstddef>
 #include <span>
@@ -49,18 +52,46 @@ void write_file(const Path& path, std::string_view content, mode_t mode) {
         "writing {}", path);
 }
 
-void write_file_atomic(const Path& path, std::string_view content, mode_t mode) {
+namespace {
+
+void write_by_rename(const Path& path, std::string_view content, mode_t mode, bool sync) {
     const Path temporary = path + ".tmp" + random_hex(4);
     try {
         const Fd file = sys::open(temporary, O_WRONLY | O_CREAT | O_EXCL, mode);
         sys::write_all(file.get(), content);
-        sys::fdatasync(file.get());
+        if (sync) sys::fdatasync(file.get());
         sys::rename(temporary, path);
     } catch (Error& error) {
         ::unlink(temporary.c_str());
         error.add_context("writing " + path);
         throw;
     }
+}
+
+}  // namespace
+
+void write_file_atomic(const Path& path, std::string_view content, mode_t mode) {
+    write_by_rename(path, content, mode, true);
+}
+
+void replace_file(const Path& path, std::string_view content, mode_t mode) {
+    write_by_rename(path, content, mode, false);
+}
+
+Fd make_memory_file(const char* name, std::string_view text) {
+    Fd file(::memfd_create(name, MFD_CLOEXEC));
+    if (!file) throw_errno(errno, "making a file in memory");
+    sys::pwrite_all(file.get(), text, 0);
+    return file;
+}
+
+std::string read_as_line(int file, std::size_t max_bytes) {
+    std::string text(max_bytes, '\0');
+    const ssize_t count = ::pread(file, text.data(), text.size(), 0);
+    text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
+    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+    std::ranges::replace(text, '\n', ' ');
+    return text;
 }
 
 void sync_directory(const Path& path) {

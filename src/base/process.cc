@@ -118,15 +118,32 @@ pid_t Process::release() { return std::exchange(pid_, -1); }
 
 Fd find_pidfd(pid_t pid) { return Fd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0))); }
 
+namespace {
+
+/// /proc/PID/stat from the bracket that ends the name, which may hold blanks and brackets itself.
+std::optional<std::string> find_stat_fields(pid_t pid) {
+    auto text = find_file(fmt::format("/proc/{}/stat", pid));
+    const std::size_t name_end = text ? text->rfind(')') : std::string::npos;
+    if (name_end == std::string::npos) return std::nullopt;
+    return text->substr(name_end);
+}
+
+}  // namespace
+
+std::optional<char> find_process_state(pid_t pid) {
+    const auto fields = find_stat_fields(pid);
+    if (!fields || fields->size() < 3) return std::nullopt;
+    return (*fields)[2];
+}
+
 std::optional<unsigned long long> find_start_time(pid_t pid) {
-    const auto text = find_file(fmt::format("/proc/{}/stat", pid));
-    if (!text) return std::nullopt;
-    std::size_t at = text->rfind(')');  // the name may hold blanks and brackets
-    if (at == std::string::npos) return std::nullopt;
+    const auto fields = find_stat_fields(pid);
+    if (!fields) return std::nullopt;
+    std::size_t at = 0;
     for (int field = 2; field < 22 && at != std::string::npos; ++field)
-        at = text->find(' ', at + 1);
+        at = fields->find(' ', at + 1);
     if (at == std::string::npos) return std::nullopt;
-    return std::strtoull(text->c_str() + at + 1, nullptr, 10);
+    return std::strtoull(fields->c_str() + at + 1, nullptr, 10);
 }
 
 }  // namespace hull

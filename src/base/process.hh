@@ -59,6 +59,8 @@ private:
 
 /// pidfd_open(2); an empty Fd when there is no such process.
 Fd find_pidfd(pid_t pid);
+/// The letter of `pid`'s state (/proc/PID/stat field 3; proc(5)): 'Z' has ended and is not reaped.
+std::optional<char> find_process_state(pid_t pid);
 /// Clock ticks since boot when `pid` was started (/proc/PID/stat field 22); tells recycled pids
 /// apart.
 std::optional<unsigned long long> find_start_time(pid_t pid);

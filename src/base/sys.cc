@@ -6,6 +6,7 @@
 #include <linux/openat2.h>
 #include <poll.h>
 #include <sys/socket.h>
+#include <sys/statvfs.h>
 #include <sys/syscall.h>
 #include <sys/un.h>
 
@@ -243,9 +244,7 @@ void mkdir(const std::string& path, mode_t mode) {
 void mkdir_all(const std::string& path, mode_t mode) {
     // From the end: most of the way is there already.
     if (::mkdir(path.c_str(), mode) == 0) return;
-    const std::size_t slash = path.find_last_not_of('/') == std::string::npos
-                                  ? std::string::npos
-                                  : path.rfind('/', path.find_last_not_of('/'));
+    const std::size_t slash = path.rfind('/');
     if (errno == ENOENT && slash != std::string::npos && slash > 0)
         mkdir_all(path.substr(0, slash), 0755);
     mkdir(path, mode);
@@ -272,6 +271,13 @@ void fdatasync(int fd) {
 void ftruncate(int fd, std::uint64_t size) {
     if (retry([&] { return ::ftruncate(fd, static_cast<off_t>(size)); }) != 0)
         throw_errno(errno, "truncating descriptor {}", fd);
+}
+
+std::optional<FreeSpace> find_free_space(const std::string& directory) {
+    struct statvfs info {};
+    if (::statvfs(directory.c_str(), &info) != 0) return std::nullopt;
+    return FreeSpace{.bytes = info.f_bavail * info.f_frsize,
+                     .has_inodes = info.f_files == 0 || info.f_favail > 0};
 }
 
 std::optional<struct stat> find_stat(const std::string& path) {

@@ -66,6 +66,12 @@ void rename(const std::string& from, const std::string& to);
 void symlink(const std::string& target, const std::string& path);
 void fdatasync(int fd);
 void ftruncate(int fd, std::uint64_t size);
+struct FreeSpace {
+    std::uint64_t bytes = 0;  ///< for everybody, not only for root
+    bool has_inodes = true;
+};
+/// Of the file system that `directory` is on (statvfs(3)); nullopt when it cannot be asked.
+std::optional<FreeSpace> find_free_space(const std::string& directory);
 std::optional<struct stat> find_stat(
     const std::string& path);  ///< lstat; nullopt on ENOENT/ENOTDIR
 struct stat fstat(int fd);

@@ -38,6 +38,14 @@ struct Flag {
     bool hidden = false;
 };
 
+/// One flag of another command's, for a command that has it too. A name that is not there does not
+/// compile.
+consteval Flag flag_named(std::span<const Flag> flags, std::string_view name) {
+    for (const Flag& flag : flags)
+        if (flag.name == name) return flag;
+    throw "no such flag";
+}
+
 /// What the command line gave. Asking for a flag that the command does not have is a bug (assert).
 class Arguments {
 public:

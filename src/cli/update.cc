@@ -1,4 +1,5 @@
 #include "cli/commands.hh"
+#include "cli/create_flags.hh"
 #include "cli/each.hh"
 #include "cli/values.hh"
 
@@ -6,21 +7,20 @@ namespace hull::cli {
 namespace {
 
 constexpr Flag flags[] = {
-    {"blkio-weight", 0, FlagType::unsigned_integer,
-     "Relative block I/O weight, 10 to 1000, 0 for none", "0"},
-    {"cpu-period", 0, FlagType::integer, "Period of the CPU quota in microseconds"},
-    {"cpu-quota", 0, FlagType::integer, "CPU time per period in microseconds"},
-    {"cpu-rt-period", 0, FlagType::integer, "Period of real-time CPU time in microseconds"},
-    {"cpu-rt-runtime", 0, FlagType::integer, "Real-time CPU time per period in microseconds"},
-    {"cpu-shares", 'c', FlagType::integer, "Relative CPU weight"},
-    {"cpus", 0, FlagType::decimal, "Number of CPUs, fractions included"},
-    {"cpuset-cpus", 0, FlagType::text, "CPUs to run on (0-3, 0,1)"},
-    {"cpuset-mems", 0, FlagType::text, "Memory nodes to use (0-3, 0,1)"},
+    flag_named(create_flags, "blkio-weight"),
+    flag_named(create_flags, "cpu-period"),
+    flag_named(create_flags, "cpu-quota"),
+    flag_named(create_flags, "cpu-rt-period"),
+    flag_named(create_flags, "cpu-rt-runtime"),
+    flag_named(create_flags, "cpu-shares"),
+    flag_named(create_flags, "cpus"),
+    flag_named(create_flags, "cpuset-cpus"),
+    flag_named(create_flags, "cpuset-mems"),
     {"kernel-memory", 0, FlagType::bytes, "Kernel memory limit", "", nullptr, true},
-    {"memory", 'm', FlagType::bytes, "Memory limit"},
-    {"memory-reservation", 0, FlagType::bytes, "Memory that is left under pressure"},
-    {"memory-swap", 0, FlagType::swap_bytes, "Limit of memory plus swap, -1 for no limit of swap"},
-    {"pids-limit", 0, FlagType::integer, "Number of processes, -1 for no limit"},
+    flag_named(create_flags, "memory"),
+    flag_named(create_flags, "memory-reservation"),
+    flag_named(create_flags, "memory-swap"),
+    flag_named(create_flags, "pids-limit"),
     {"restart", 0, FlagType::text, "What to do when the container exits"},
 };
 

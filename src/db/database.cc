@@ -7,7 +7,6 @@
 
 #include <fcntl.h>
 #include <sqlite3.h>
-#include <sys/statvfs.h>
 #include <unistd.h>
 
 #include <cerrno>
@@ -30,9 +29,8 @@ constexpr std::int64_t renewal_pause_ns = 1'000'000'000;
 std::optional<std::uint64_t> find_free_bytes(const Path& file) {
     const std::size_t slash = file.rfind('/');
     const Path directory = slash == std::string::npos ? "." : file.substr(0, slash + 1);
-    struct statvfs info {};
-    if (::statvfs(directory.c_str(), &info) != 0) return std::nullopt;
-    return info.f_bavail * info.f_frsize;
+    const auto space = sys::find_free_space(directory);
+    return space ? std::optional(space->bytes) : std::nullopt;
 }
 
 std::string free_space_near(const Path& file) {

@@ -174,6 +174,8 @@ std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& 
     return text;
 }
 
+Path skeleton_directory(const Options& options) { return join(options.data_root, "skeleton"); }
+
 void make_skeleton(const Path& directory) {
     for (const char* name : {"", "dev", "dev/pts", "dev/shm", "etc", "proc", "sys"})
         sys::mkdir_all(join(directory, name), 0755);

@@ -24,6 +24,7 @@ void make_container_directory(const ContainerPaths& paths);
 /// The lowest layer of every container: the mount points that an image may lack. So nothing need be
 /// made in the container's own layer for them, and `diff` and `commit` never see them.
 void make_skeleton(const Path& directory);
+Path skeleton_directory(const Options& options);
 
 /// hostname, hosts and resolv.conf, for every start: the host's may have changed.
 void write_network_files(const ContainerPaths& paths, const Definition& definition,

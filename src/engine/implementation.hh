@@ -102,6 +102,7 @@ private:
     void fail_start(Container& container, const std::string& error, int exit_code);
     void handle_exit(Container& container, const task::ExitRecord& record);
     bool should_restart(const Record& record, const task::ExitRecord& exit) const;
+    void schedule_restart(const Container& container, std::uint64_t ticket, std::int64_t delay_ns);
     void run_scheduled_restart(const std::string& id, std::uint64_t ticket);
     void signal_running(Container& container, int signal_number);
     bool wait_until_stopped(Container& container, std::int64_t timeout_ns);
@@ -117,6 +118,9 @@ private:
     /// With container.mutex held. Never fails for want of space: what has happened is seen at once
     /// and written as soon as that is possible. Until then the shim's files stand in for the row.
     void update_state(Container& container, const std::function<void(RunState&)>& change);
+    /// For `update_state`: a new run has begun.
+    void begin_run(RunState& state, pid_t pid, unsigned long long start_time,
+                   std::int64_t started_ns) const;
     bool write_state(const Container& container);
     void save_later(const std::string& id);
     void save_unsaved();

@@ -119,7 +119,7 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     launch.exit_file = where.exit_record;
     launch.rootfs = store_.prepare_rootfs(definition.diff_ids, where.upper, where.work);
     launch.rootfs.lowers.push_back(
-        {linux_::LowerLayer::Kind::directory, join(options_.data_root, "skeleton")});
+        {linux_::LowerLayer::Kind::directory, skeleton_directory(options_)});
     launch.rootfs.is_volatile = definition.host.auto_remove;
     launch.seccomp_filter = seccomp.filter;
     if (definition.host.init.value_or(false))
@@ -165,7 +165,9 @@ void Engine::Implementation::start_locked(Container& container) {
         result.exit_code = 128;
     }
     if (!result.error.empty()) {
-        if (result.exit_code != 126 && result.exit_code != 127)
+        // 126, 127: what is to be run cannot be, which the caller can mend.
+        const bool is_callers_fault = result.exit_code == 126 || result.exit_code == 127;
+        if (!is_callers_fault)
             result.error += store::describe_shortage(options_.data_root, container_files_bytes);
         {
             std::lock_guard lock(container.mutex);
@@ -173,25 +175,14 @@ void Engine::Implementation::start_locked(Container& container) {
             container.early_exit.reset();
         }
         fail_start(container, result.error, result.exit_code);
-        // Docker answers 400 for what the caller can mend (126, 127).
-        throw Error(result.exit_code != 126 && result.exit_code != 127
-                        ? ErrorKind::internal
-                        : ErrorKind::invalid_argument,
-                    "{}", result.error);
+        throw Error(is_callers_fault ? ErrorKind::invalid_argument : ErrorKind::internal, "{}",
+                    result.error);
     }
     std::optional<task::ExitRecord> early_exit;
     {
         std::lock_guard lock(container.mutex);
         update_state(container, [&](RunState& state) {
-            state.phase = Phase::running;
-            state.pid = result.pid;
-            state.start_time = result.start_time;
-            state.boot_id = host_.boot_id;
-            state.exit_code = 0;
-            state.oom_killed = false;
-            state.error.clear();
-            state.started_ns = now_ns();
-            state.stopped_by_user = false;
+            begin_run(state, result.pid, result.start_time, now_ns());
         });
         record = container.record;
         container.starting = false;
@@ -302,7 +293,13 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
     answer_waiters(container, false, {exit.code, ""});
     if (removes_itself) remove_ended(container);
     end_execs(container);
-    if (restarts) restarter_.schedule(container.id, ticket, container.backoff_ns);
+    if (restarts) schedule_restart(container, ticket, container.backoff_ns);
+}
+
+void Engine::Implementation::schedule_restart(const Container& container, std::uint64_t ticket,
+                                              std::int64_t delay_ns) {
+    restarter_.run_later(delay_ns,
+                         [this, id = container.id, ticket] { run_scheduled_restart(id, ticket); });
 }
 
 void Engine::Implementation::run_scheduled_restart(const std::string& id, std::uint64_t ticket) {

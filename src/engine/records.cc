@@ -55,6 +55,19 @@ void Engine::Implementation::update_state(Container& container,
     container.changed.notify_all();
 }
 
+void Engine::Implementation::begin_run(RunState& state, pid_t pid, unsigned long long start_time,
+                                       std::int64_t started_ns) const {
+    state.phase = Phase::running;
+    state.pid = pid;
+    state.start_time = start_time;
+    state.boot_id = host_.boot_id;
+    state.exit_code = 0;
+    state.oom_killed = false;
+    state.error.clear();
+    state.started_ns = started_ns;
+    state.stopped_by_user = false;
+}
+
 void Engine::Implementation::save_later(const std::string& id) {
     restarter_.run_later(retry_ns, [this, id] {
         ContainerPointer container = table_.find(id);

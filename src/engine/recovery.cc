@@ -67,12 +67,9 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
       host_(detect_host()),
       default_apparmor_(load_apparmor(host_)),
       seccomp_(join(options_.data_root, "seccomp"), host_),
-      restarter_([this](const std::string& id, std::uint64_t ticket) {
-          run_scheduled_restart(id, ticket);
-      }),
       tasks_(join(options_.programs, "hull-shim"), options_.exec_root, *this) {
     sys::mkdir_all(join(options_.data_root, "containers"), 0710);
-    make_skeleton(join(options_.data_root, "skeleton"));
+    make_skeleton(skeleton_directory(options_));
     sys::mkdir_all(join(options_.exec_root, "containers"), 0711);
     database_.migrate("engine", migrations);
     daemon_id_ = daemon_id(database_);
@@ -169,13 +166,7 @@ bool Engine::Implementation::settle_unrecorded_run(Container& container) {
     const auto was_running = [&](const task::RecordedInit& init) {
         std::lock_guard lock(container.mutex);
         update_state(container, [&](RunState& state) {
-            state.phase = Phase::running;
-            state.pid = init.pid;
-            state.start_time = init.start_time;
-            state.started_ns = init.started_ns;
-            state.boot_id = host_.boot_id;
-            state.stopped_by_user = false;
-            state.error.clear();
+            begin_run(state, init.pid, init.start_time, init.started_ns);
         });
     };
     if (const auto init = task::find_recorded_init(where.runtime_directory)) {
@@ -208,7 +199,7 @@ void Engine::Implementation::adopt_all() {
             } else if (record->state.phase == Phase::restarting ||
                        (host.restart_policy.name == "always" &&
                         record->state.phase == Phase::exited)) {
-                restarter_.schedule(container->id, container->restart_ticket, 0);
+                schedule_restart(*container, container->restart_ticket, 0);
             }
         } catch (const std::exception& error) {
             log::error("adopting container {}: {}", container->id, error.what());

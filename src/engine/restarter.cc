@@ -6,7 +6,7 @@
 
 namespace hull::engine {
 
-Restarter::Restarter(Restart restart) : restart_(std::move(restart)), thread_([this] { run(); }) {}
+Restarter::Restarter() : thread_([this] { run(); }) {}
 
 Restarter::~Restarter() {
     {
@@ -15,10 +15,6 @@ Restarter::~Restarter() {
     }
     changed_.notify_all();
     thread_.join();
-}
-
-void Restarter::schedule(const std::string& id, std::uint64_t ticket, std::int64_t delay_ns) {
-    run_later(delay_ns, [this, id, ticket] { restart_(id, ticket); });
 }
 
 void Restarter::run_later(std::int64_t delay_ns, std::function<void()> job) {

@@ -2,14 +2,8 @@
 
 #include "base/error.hh"
 #include "base/process.hh"
-#include "base/sys.hh"
 
-#include <fcntl.h>
-#include <sys/mman.h>
 #include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 namespace hull::linux_ {
 namespace {
@@ -69,22 +63,6 @@ profile NAME flags=(attach_disconnected,mediate_deleted) {
 }
 )";
 
-std::string read_output(int file) {
-    std::string text(longest_complaint, '\0');
-    const ssize_t count = ::pread(file, text.data(), text.size(), 0);
-    text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-    while (!text.empty() && text.back() == '\n') text.pop_back();
-    std::ranges::replace(text, '\n', ' ');
-    return text;
-}
-
-Fd make_file(const char* name, std::string_view text = "") {
-    Fd file(::memfd_create(name, MFD_CLOEXEC));
-    if (!file) throw_errno(errno, "memfd_create");
-    sys::pwrite_all(file.get(), text, 0);
-    return file;
-}
-
 }  // namespace
 
 std::string make_apparmor_profile(std::string_view name) {
@@ -115,8 +93,8 @@ void load_default_apparmor_profile() {
                     "AppArmor profile {}: apparmor_parser is not installed (Debian: apt-get "
                     "install apparmor)",
                     default_apparmor_profile);
-    const Fd input = make_file("profile", make_apparmor_profile(default_apparmor_profile));
-    const Fd output = make_file("output");
+    const Fd input = make_memory_file("profile", make_apparmor_profile(default_apparmor_profile));
+    const Fd output = make_memory_file("output");
     Command command;
     command.arguments = {*parser, "--replace", "--skip-cache"};
     command.descriptors = {{input.get(), 0}, {output.get(), 1}, {output.get(), 2}};
@@ -127,7 +105,7 @@ void load_default_apparmor_profile() {
                     default_apparmor_profile, *parser,
                     ended ? fmt::format("ended with code {}", ended->docker_code())
                           : std::string("did not end in time"),
-                    read_output(output.get()));
+                    read_as_line(output.get(), longest_complaint));
     if (!has_apparmor_profile(default_apparmor_profile))
         throw Error(ErrorKind::unavailable, "AppArmor profile {} is not there after {} loaded it",
                     default_apparmor_profile, *parser);

@@ -160,16 +160,22 @@ CgroupLayout parse_cgroup_layout(std::string_view mountinfo, std::string_view se
     return layout;
 }
 
+namespace {
+
+/// What cgroup.controllers of a v2 cgroup names.
+std::vector<std::string> list_controllers(const Path& directory) {
+    std::string text = find_file(join(directory, "cgroup.controllers")).value_or("");
+    std::ranges::replace(text, '\n', ' ');
+    return split_nonempty(text, ' ');
+}
+
+}  // namespace
+
 CgroupLayout detect_cgroups() {
     CgroupLayout layout =
         parse_cgroup_layout(read_file("/proc/self/mountinfo"), read_file("/proc/self/cgroup"));
-    for (CgroupHierarchy& hierarchy : layout.hierarchies) {
-        if (!hierarchy.is_v2) continue;
-        std::string text =
-            find_file(join(hierarchy.mount_point, "cgroup.controllers")).value_or("");
-        std::ranges::replace(text, '\n', ' ');
-        hierarchy.controllers = split_nonempty(text, ' ');
-    }
+    for (CgroupHierarchy& hierarchy : layout.hierarchies)
+        if (hierarchy.is_v2) hierarchy.controllers = list_controllers(hierarchy.mount_point);
     if (layout.hierarchies.empty())
         throw Error(ErrorKind::unsupported, "no cgroup file system is mounted");
     return layout;
@@ -203,18 +209,14 @@ std::vector<Path> directories_down_to(const CgroupHierarchy& hierarchy, std::str
     return chain;
 }
 
-bool is_blank(const std::string& text) {
-    return text.find_first_not_of(" \n\t") == std::string::npos;
-}
-
 /// A new v1 cpuset has no CPU and no memory node, and nobody can join it. False when the parent has
 /// none either.
 bool fill_cpuset(const Path& directory, const Path& parent, bool is_new) {
     for (const char* name : {"cpuset.cpus", "cpuset.mems"}) {
         const Path file = join(directory, name);
-        if (!is_new && !is_blank(read_file(file))) continue;
+        if (!is_new && !trim(read_file(file)).empty()) continue;
         const std::string inherited = read_file(join(parent, name));
-        if (is_blank(inherited)) return false;
+        if (trim(inherited).empty()) return false;
         sys::write_all(sys::open(file, O_WRONLY).get(), inherited);
     }
     return true;
@@ -223,9 +225,7 @@ bool fill_cpuset(const Path& directory, const Path& parent, bool is_new) {
 /// Makes every controller of `directory` available in its children. One that cannot be is found
 /// missing when a limit needs it.
 void enable_controllers(const Path& directory) {
-    std::string available = find_file(join(directory, "cgroup.controllers")).value_or("");
-    std::ranges::replace(available, '\n', ' ');
-    for (const std::string& controller : split_nonempty(available, ' ')) {
+    for (const std::string& controller : list_controllers(directory)) {
         const Fd file(
             ::open(join(directory, "cgroup.subtree_control").c_str(), O_WRONLY | O_CLOEXEC));
         const std::string text = "+" + controller;
@@ -243,16 +243,12 @@ Made make_directory(const Path& directory) {
     return Made::was_there;
 }
 
-std::string controllers_of(const Path& directory) {
-    return find_file(join(directory, "cgroup.controllers")).value_or("");
-}
-
 /// Nearly always another container has made the parents and set them up. False when not.
 bool make_last_directory(const CgroupHierarchy& hierarchy, const Path& directory,
                          const Path& parent) {
     const Made made = make_directory(directory);
     if (made == Made::no_parent) return false;
-    if (hierarchy.is_v2) return controllers_of(directory) == controllers_of(hierarchy.mount_point);
+    if (hierarchy.is_v2) return list_controllers(directory) == hierarchy.controllers;
     return !hierarchy.has("cpuset") || fill_cpuset(directory, parent, made == Made::yes);
 }
 
@@ -431,9 +427,7 @@ void write_control(const Path& directory, std::string_view name, std::string_vie
 }
 
 std::string freezer_state(const Path& directory) {
-    std::string state = find_file(join(directory, "freezer.state")).value_or("THAWED");
-    while (!state.empty() && state.back() == '\n') state.pop_back();
-    return state;
+    return std::string(trim(find_file(join(directory, "freezer.state")).value_or("THAWED")));
 }
 
 /// The cgroup and all below it, the deepest first.

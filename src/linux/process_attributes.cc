@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "linux/cpu_list.hh"
 
 #include <fcntl.h>
 #include <linux/keyctl.h>
@@ -14,7 +15,6 @@
 
 #include <algorithm>
 #include <cerrno>
-#include <charconv>
 
 namespace hull::linux_ {
 namespace {
@@ -64,26 +64,6 @@ struct SchedulerAttributes {
     std::uint32_t priority;
     std::uint64_t runtime, deadline, period;
 };
-
-cpu_set_t parse_cpu_list(const std::string& list) {
-    cpu_set_t set;
-    CPU_ZERO(&set);
-    const char* at = list.data();
-    const char* end = at + list.size();
-    while (at < end) {
-        unsigned first = 0, last = 0;
-        auto number = std::from_chars(at, end, first);
-        last = first;
-        if (number.ec == std::errc() && number.ptr < end && *number.ptr == '-')
-            number = std::from_chars(number.ptr + 1, end, last);
-        if (number.ec != std::errc() || last < first || last >= CPU_SETSIZE ||
-            (number.ptr < end && *number.ptr != ','))
-            throw Error(ErrorKind::invalid_argument, "bad CPU list {}", list);
-        for (unsigned cpu = first; cpu <= last; cpu++) CPU_SET(cpu, &set);
-        at = number.ptr < end ? number.ptr + 1 : end;
-    }
-    return set;
-}
 
 }  // namespace
 
@@ -188,7 +168,9 @@ void set_personality(unsigned long domain) {
 }
 
 void set_cpu_affinity(const std::string& cpu_list) {
-    cpu_set_t set = parse_cpu_list(cpu_list);
+    cpu_set_t set;
+    CPU_ZERO(&set);
+    for (const unsigned cpu : parse_cpu_list(cpu_list, CPU_SETSIZE)) CPU_SET(cpu, &set);
     if (::sched_setaffinity(0, sizeof set, &set) != 0)
         throw_errno(errno, "setting the CPU affinity to {}", cpu_list);
 }

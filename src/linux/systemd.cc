@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "linux/cpu_list.hh"
 #include "linux/dbus.hh"
 #include "linux/namespaces.hh"
 
@@ -10,7 +11,6 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <csignal>
 #include <cstdlib>
 
@@ -318,21 +318,9 @@ std::string encode_scope_limits(const Resources& resources) {
 std::string make_cpu_mask(std::string_view list) {
     constexpr unsigned most = 8192;
     std::string mask;
-    const char* at = list.data();
-    const char* const end = at + list.size();
-    while (at < end) {
-        unsigned first = 0, last = 0;
-        auto number = std::from_chars(at, end, first);
-        last = first;
-        if (number.ec == std::errc() && number.ptr < end && *number.ptr == '-')
-            number = std::from_chars(number.ptr + 1, end, last);
-        if (number.ec != std::errc() || last < first || last >= most ||
-            (number.ptr < end && *number.ptr != ','))
-            throw Error(ErrorKind::invalid_argument, "bad CPU list {:?}", list);
-        if (mask.size() <= last / 8) mask.resize(last / 8 + 1, '\0');
-        for (unsigned cpu = first; cpu <= last; ++cpu)
-            mask[cpu / 8] = static_cast<char>(mask[cpu / 8] | 1 << cpu % 8);
-        at = number.ptr < end ? number.ptr + 1 : end;
+    for (const unsigned cpu : parse_cpu_list(list, most)) {
+        if (mask.size() <= cpu / 8) mask.resize(cpu / 8 + 1, '\0');
+        mask[cpu / 8] = static_cast<char>(mask[cpu / 8] | 1 << cpu % 8);
     }
     return mask;
 }

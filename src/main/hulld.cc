@@ -3,8 +3,10 @@
 #include "base/file.hh"
 #include "base/json.hh"
 #include "base/log.hh"
+#include "base/process.hh"
 #include "base/stop.hh"
 #include "base/sys.hh"
+#include "base/text.hh"
 #include "db/database.hh"
 #include "engine/engine.hh"
 #include "http/server.hh"
@@ -22,6 +24,7 @@
 
 #include <charconv>
 #include <cstdio>
+#include <cstdlib>
 #include <functional>
 #include <optional>
 #include <string>
@@ -275,17 +278,12 @@ std::optional<gid_t> find_group(const std::string& name) {
 }
 
 /// The daemon that holds a lock, as it wrote itself into `path`; empty when it has not yet.
-std::string lock_owner(const Path& path) {
-    std::string pid = find_file(path).value_or("");
-    while (pid.ends_with('\n')) pid.pop_back();
-    return pid;
-}
+std::string lock_owner(const Path& path) { return std::string(trim(find_file(path).value_or(""))); }
 
 /// A zombie is not: nobody has reaped it yet.
 bool is_alive(const std::string& pid) {
-    const std::string status = find_file(fmt::format("/proc/{}/stat", pid)).value_or("");
-    const std::size_t name_end = status.rfind(") ");
-    return !pid.empty() && name_end != std::string::npos && status[name_end + 2] != 'Z';
+    const auto state = find_process_state(std::atoi(pid.c_str()));
+    return state && *state != 'Z';
 }
 
 /// Holds the data directory for one daemon: a lock that ends with the process, and our pid in it.

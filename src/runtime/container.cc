@@ -334,13 +334,15 @@ Container create(CreateOptions options) {
         state->cgroup->make_v2();
         // Root of another user namespace may not open the files, and another mount namespace may
         // not have them: then they are opened here.
-        context.cgroup_is_late = !plan.has_user() && !plan.mount_namespace;
-        if (!context.cgroup_is_late) finish_cgroup();
+        if (!plan.has_user() && !plan.mount_namespace)
+            context.late_cgroup = &*state->cgroup;
+        else
+            finish_cgroup();
     }
     if (state->cgroup) {
         state->cgroup_path = cgroup_path;
         context.cgroup_directories = state->cgroup->directories();
-        if (!context.cgroup_is_late) context.cgroup_files = state->cgroup->open_join_files();
+        if (!context.late_cgroup) context.cgroup_files = state->cgroup->open_join_files();
     }
 
     context.unshare_flags = plan.unshare_flags;
@@ -373,7 +375,7 @@ Container create(CreateOptions options) {
         state->channel.send(MessageType::id_maps_written);
     }
     // While init makes its namespaces and its root, two milliseconds of work each.
-    if (context.cgroup_is_late) {
+    if (context.late_cgroup) {
         finish_cgroup();
         state->channel.send(MessageType::cgroup_made);
     }

@@ -1,40 +1,23 @@
 #include "runtime/hooks.hh"
 
 #include "base/error.hh"
+#include "base/file.hh"
 #include "base/process.hh"
-#include "base/sys.hh"
-
-#include <sys/mman.h>
-#include <unistd.h>
-
-#include <algorithm>
-#include <cerrno>
 
 namespace hull::runtime {
 namespace {
 
 constexpr std::size_t longest_complaint = 1024;
 
-/// A file, not a pipe: a hook that does not read, or writes a lot, must not block us.
-Fd make_stream(const char* name, const std::string& text = "") {
-    Fd file(::memfd_create(name, MFD_CLOEXEC));
-    if (!file) throw_errno(errno, "memfd_create");
-    sys::pwrite_all(file.get(), text, 0);
-    return file;
-}
-
-/// ": what it wrote", on one line; "" when it wrote nothing.
+/// ": what it wrote"; "" when it wrote nothing.
 std::string complaint(int output) {
-    std::string text(longest_complaint, '\0');
-    const ssize_t count = ::pread(output, text.data(), text.size(), 0);
-    text.resize(static_cast<std::size_t>(std::max<ssize_t>(count, 0)));
-    while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
-    std::ranges::replace(text, '\n', ' ');
+    const std::string text = read_as_line(output, longest_complaint);
     return text.empty() ? "" : ": " + text;
 }
 
 void run_hook(const oci::Hook& hook, const std::string& state) {
-    Fd input = make_stream("state", state), output = make_stream("output");
+    // Files, not pipes: a hook that does not read, or writes a lot, must not block us.
+    Fd input = make_memory_file("state", state), output = make_memory_file("output");
     Command command;
     command.program = hook.path;
     command.arguments = hook.args;  // [0] is the hook's to choose: dockerd's own hook lives by it

@@ -34,7 +34,8 @@ struct InitContext {
     Fd target;           ///< pidfd whose namespaces are joined (exec)
     int target_flags = 0;
     std::vector<Fd> cgroup_files;
-    bool cgroup_is_late = false;  ///< made while init works; a message says when it is ready
+    /// Made while init works: a message says when it can be joined. Null: `cgroup_files` are there.
+    const linux_::Cgroup* late_cgroup = nullptr;
     bool new_cgroup_namespace = false;
     std::vector<linux_::Cgroup::Directory> cgroup_directories;
     linux_::CgroupMode cgroup_mode = linux_::CgroupMode::v1;

@@ -41,13 +41,11 @@ void become_namespace_root(InitContext& context) {
 }
 
 void join_cgroup(InitContext& context) {
-    if (context.cgroup_is_late) {
+    if (context.late_cgroup) {
         std::optional<Message> message = context.channel.receive();
         if (!message || message->type != MessageType::cgroup_made)
             throw Error(ErrorKind::cancelled, "the runtime went away");
-        for (const linux_::Cgroup::Directory& directory : context.cgroup_directories)
-            if (!directory.hierarchy.is_v2)
-                context.cgroup_files.push_back(sys::open(join(directory.path, "tasks"), O_WRONLY));
+        context.cgroup_files = context.late_cgroup->open_join_files();
     }
     linux_::Cgroup::join(context.cgroup_files);
     context.cgroup_files.clear();

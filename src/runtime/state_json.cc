@@ -68,12 +68,9 @@ std::string_view to_string(ContainerState state) {
 }
 
 bool is_alive(const ContainerRecord& record) {
-    std::optional<std::string> stat = find_file(fmt::format("/proc/{}/stat", record.pid));
-    if (!stat) return false;
-    std::size_t end = stat->rfind(')');
-    if (end == std::string::npos || end + 2 >= stat->size()) return false;
-    char state = (*stat)[end + 2];
-    return state != 'Z' && state != 'X' && find_start_time(record.pid) == record.start_time;
+    const std::optional<char> state = find_process_state(record.pid);
+    return state && *state != 'Z' && *state != 'X' &&
+           find_start_time(record.pid) == record.start_time;
 }
 
 Path StateDirectory::directory(const std::string& id) const { return join(root_, id); }

@@ -1,8 +1,7 @@
 #include "shim/protocol.hh"
 
+#include "base/file.hh"
 #include "base/sys.hh"
-
-#include <sys/mman.h>
 
 namespace hull::shim {
 
@@ -35,9 +34,7 @@ void send_message(int socket, std::string_view text, const std::vector<int>& fds
         sys::send_with_fds(socket, text, fds);
         return;
     }
-    const Fd memory(::memfd_create("hull-message", MFD_CLOEXEC));
-    if (!memory) throw_errno(errno, "making a memfd");
-    sys::write_all(memory.get(), text);
+    const Fd memory = make_memory_file("hull-message", text);
     std::vector<int> all{memory.get()};
     all.insert(all.end(), fds.begin(), fds.end());
     sys::send_with_fds(socket, std::string_view(&in_memfd, 1), all);

@@ -79,13 +79,6 @@ oci::Spec read_spec(const Path& bundle) {
     return oci::parse_spec(std::string_view(text));
 }
 
-/// Without a sync: only a power loss could undo it, and then the container is gone as well.
-void write_by_rename(const Path& path, std::string_view content) {
-    const Path temporary = path + ".tmp";
-    write_file(temporary, content, 0600);
-    sys::rename(temporary, path);
-}
-
 }  // namespace
 
 void detach_from_caller() {
@@ -174,8 +167,6 @@ StartResult Shim::launch(int daemon, std::vector<Fd> layers) {
     spec.process->terminal = config_.terminal;
     if (const auto size = console_size(config_.rows, config_.columns))
         spec.process->console_size = size;
-    sys::unlink(config_.exit_file);
-    sys::unlink(second_exit_file(config_));
     log_ = open_log(config_.log, config_.id);
     stdio_ = std::make_unique<Stdio>(
         loop_, buffer_,
@@ -220,12 +211,13 @@ StartResult Shim::launch(int daemon, std::vector<Fd> layers) {
 }
 
 void Shim::write_state_file() const {
-    write_by_rename(join(config_.runtime_directory, "shim.json"),
-                    json::dump(json::Object{{"pid", static_cast<std::int64_t>(::getpid())},
-                                            {"startTime", find_start_time(::getpid()).value_or(0)},
-                                            {"initPid", static_cast<std::int64_t>(init_)},
-                                            {"initStartTime", init_start_time_},
-                                            {"cgroup", cgroup_path_}}));
+    replace_file(join(config_.runtime_directory, "shim.json"),
+                 json::dump(json::Object{{"pid", static_cast<std::int64_t>(::getpid())},
+                                         {"startTime", find_start_time(::getpid()).value_or(0)},
+                                         {"initPid", static_cast<std::int64_t>(init_)},
+                                         {"initStartTime", init_start_time_},
+                                         {"cgroup", cgroup_path_}}),
+                 0600);
 }
 
 void Shim::remove_state_file() const {
@@ -469,11 +461,12 @@ static void attempt(std::string_view what, Body body) {
 /// memory, and is looked into as well.
 static void record_exit(const LaunchConfig& config, const ExitRecord& record) {
     try {
-        write_by_rename(config.exit_file, dump(record));
+        // Without a sync: only a power loss could undo it, and then the container is gone as well.
+        replace_file(config.exit_file, dump(record), 0600);
     } catch (const Error& error) {
         log::warning("recording an exit: {}", error.message());
         attempt("recording an exit elsewhere",
-                [&] { write_by_rename(second_exit_file(config), dump(record)); });
+                [&] { replace_file(second_exit_file(config), dump(record), 0600); });
     }
 }
 

@@ -156,12 +156,12 @@ public:
 
     /// The overlay of these layers (bottom first, as in a config's rootfs.diff_ids). No work on
     /// disk. Throws data_loss when a layer is missing.
-    /// Mounts of the plan's image layers, one per layer for all containers, so that they share what
+    linux_::OverlayPlan prepare_rootfs(std::span<const std::string> diff_ids, Path upper,
+                                       Path work);
+    /// Mounts of the plan's layers, one per layer for all containers, so that they share what
     /// the page cache holds of it. Detached: nobody sees them, and they go with this process.
     /// Empty where the kernel cannot (`linux_::can_share_mounts`).
     std::vector<std::shared_ptr<const Fd>> share_mounts(const linux_::OverlayPlan& plan);
-    linux_::OverlayPlan prepare_rootfs(std::span<const std::string> diff_ids, Path upper,
-                                       Path work);
 
     /// Removes everything that cannot be reached from the roots or a lease. `find_roots` is called
     /// after the leases were read, so that what moves from a lease to a root is seen in one of the
