@@ -183,6 +183,7 @@ StartResult Shim::launch(int daemon, std::vector<Fd> layers) {
     if (pipes) options.streams = pipes->streams();
     options.seccomp_filter = config_.seccomp_filter;
     options.init_program = config_.init_program;
+    options.rootless = false;  // a container of the daemon has a cgroup or does not start
     runtime::Container container = runtime::create(std::move(options));
     init_ = container.pid();
     init_start_time_ = container.start_time();
