@@ -7,19 +7,14 @@
 #include "linux/namespaces.hh"
 #include "linux/systemd.hh"
 #include "linux/terminal.hh"
-#include "runtime/channel.hh"
 #include "runtime/convert.hh"
 #include "runtime/hooks.hh"
-#include "runtime/init.hh"
+#include "runtime/launch.hh"
 #include "runtime/namespace_plan.hh"
 #include "runtime/rootless.hh"
-#include "runtime/seccomp_listener.hh"
 
 #include <fcntl.h>
-#include <linux/sched.h>
-#include <sched.h>
 #include <sys/mount.h>
-#include <sys/prctl.h>
 #include <sys/socket.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -79,22 +74,6 @@ void check_spec(const oci::Spec& spec) {
         throw Error(ErrorKind::unsupported, "linux.netDevices is not supported");
 }
 
-void load_filter_into(InitContext& context, const Path& file, const oci::Seccomp* seccomp) {
-    if (!file.empty()) {
-        context.filter = linux_::read_seccomp_file(file);
-        return;
-    }
-    if (!seccomp || seccomp->default_action.empty()) return;
-    check_listener(*seccomp);
-    linux_::CompiledSeccomp compiled = linux_::compile_seccomp(to_profile(*seccomp));
-    context.seccomp_listener = seccomp->listener_path;
-    context.seccomp_metadata = seccomp->listener_metadata;
-    for (const std::string& name : compiled.unknown)
-        log::debug("seccomp: unknown system call {} is left out", name);
-    context.filter = std::move(compiled.instructions);
-    context.filter_flags = compiled.flags;
-}
-
 /// The outside id of the namespace's root. Ours when it has none: init will say.
 std::uint32_t find_root_id(const std::vector<linux_::IdRange>& ranges) {
     for (const linux_::IdRange& range : ranges)
@@ -150,24 +129,6 @@ void open_sources(InitContext& context, const linux_::IdMaps& maps, Fd user_name
                         : linux_::clone_tree(AT_FDCWD, context.rootfs, true);
 }
 
-/// A process of the container must not look into the copy of us that init is (ptrace(2)). Without
-/// root init becomes so later, once its id maps, which belong to root then, are written.
-void become_undumpable() {
-    if (::geteuid() == 0) ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
-}
-
-void set_oom_score(pid_t pid, const oci::Process& process) {
-    if (!process.oom_score_adj) return;
-    try {
-        Fd file = sys::open(fmt::format("/proc/{}/oom_score_adj", pid), O_WRONLY);
-        sys::write_all(file.get(), std::to_string(*process.oom_score_adj));
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::forbidden) throw;
-        log::warning("oom_score_adj {} needs CAP_SYS_RESOURCE: left as it is",
-                     *process.oom_score_adj);
-    }
-}
-
 /// The spec wants a warning and life to go on when these fail.
 void run_tolerated_hooks(const std::vector<oci::Hook>& hooks, std::string_view stage,
                          const ContainerStatus& status) {
@@ -179,61 +140,6 @@ void run_tolerated_hooks(const std::vector<oci::Hook>& hooks, std::string_view s
         }
     }
 }
-
-/// Reads what init says until it says `wanted` or, when that is `executing`, until its end of the
-/// channel closes in execve.
-class Conversation {
-public:
-    explicit Conversation(const Channel& channel) : channel_(channel) {}
-    Fd terminal;
-
-    template <typename RunHooks>
-    void wait_until_ready(RunHooks run_hooks) {
-        for (;;) {
-            Message message = next();
-            if (message.type == MessageType::ready) return;
-            if (message.type == MessageType::run_hooks) {
-                run_hooks();
-                channel_.send(MessageType::hooks_done);
-            }
-        }
-    }
-
-    void wait_until_executed() {
-        for (bool is_executing = false;;) {
-            std::optional<Message> message = channel_.receive();
-            if (!message && is_executing) return;
-            if (!message) throw_gone();
-            handle(*message);
-            is_executing = is_executing || message->type == MessageType::executing;
-        }
-    }
-
-private:
-    [[noreturn]] static void throw_gone() {
-        throw LaunchError(ErrorKind::internal, 125, "init ended before it executed the program");
-    }
-
-    Message next() {
-        std::optional<Message> message = channel_.receive();
-        if (!message) throw_gone();
-        handle(*message);
-        return std::move(*message);
-    }
-
-    void handle(Message& message) {
-        if (message.type == MessageType::failed) throw_failure(message);
-        if (message.type == MessageType::warning) log::warning("{}", message.text);
-        if (message.type == MessageType::terminal) terminal = std::move(message.fd);
-        if (message.type == MessageType::seccomp_listener) {
-            const std::size_t end = message.text.find('\0');
-            send_listener(message.text.substr(0, end), message.text.substr(end + 1),
-                          message.fd.get());
-        }
-    }
-
-    const Channel& channel_;
-};
 
 }  // namespace
 
@@ -267,196 +173,187 @@ void Container::start() {
     run_poststart_hooks(state_->spec, state_->id, state_->bundle, state_->pid);
 }
 
-Container create(CreateOptions options) {
-    check_spec(options.spec);
-    auto state = std::make_unique<Container::State>();
-    state->id = options.id;
-    state->bundle = options.bundle;
-    state->spec = std::move(options.spec);
-    const oci::Spec& spec = state->spec;
+/// One `create`, from its options to an init that waits. The functions are called in the order of
+/// their declaration: each needs what those before it set up.
+class Creation {
+public:
+    explicit Creation(CreateOptions options);
+    void set_up_context();
+    void choose_cgroup();
+    void join_namespaces() { plan_ = plan_namespaces(spec()); }
+    void make_cgroup();
+    void hand_over_namespaces();
+    void clone_init();
+    void wait_until_ready();
+    Container finish() { return Container(std::move(state_)); }
 
-    const bool is_rootless = options.rootless.value_or(linux_::is_rootless());
-    const bool is_unprivileged = ::geteuid() != 0;
-    if (is_unprivileged) check_unprivileged(spec);
-    become_undumpable();
+private:
+    const oci::Spec& spec() const { return state_->spec; }
+    void make_own_cgroup();
+    void finish_cgroup();
 
-    InitContext context;
-    context.id = options.id;
-    context.spec = &spec;
-    context.process = &*spec.process;
-    context.bundle = options.bundle;
-    context.rootfs =
-        spec.root.path.starts_with('/') ? spec.root.path : join(options.bundle, spec.root.path);
-    context.overlay = std::move(options.rootfs);
-    context.layers = std::move(options.layers);
-    context.init_program = options.init_program;
-    context.no_pivot = options.no_pivot;
-    context.streams = options.streams;
-    context.preserve_descriptors = options.preserve_descriptors;
-    context.new_keyring = !options.no_new_keyring;
-    context.arguments = spec.process->args;
-    context.environment = spec.process->env;
-    context.start_socket = std::move(options.start_socket);
-    load_filter_into(context, options.seccomp_filter,
-                     spec.linux_.seccomp ? &*spec.linux_.seccomp : nullptr);
-    ConvertedCapabilities capabilities = to_capabilities(spec.process->capabilities);
+    CreateOptions options_;
+    std::unique_ptr<Container::State> state_;
+    InitContext context_;
+    const bool is_rootless_;
+    linux_::CgroupLayout layout_;
+    linux_::Resources resources_;
+    std::optional<linux_::SystemdScope> scope_;  ///< somebody is in it until init is
+    NamespacePlan plan_;
+    linux_::IdMaps maps_;
+};
+
+Creation::Creation(CreateOptions options)
+    : options_(std::move(options)),
+      state_(std::make_unique<Container::State>()),
+      is_rootless_(options_.rootless.value_or(linux_::is_rootless())) {
+    state_->id = options_.id;
+    state_->bundle = options_.bundle;
+    state_->spec = std::move(options_.spec);
+    maps_ = to_id_maps(spec().linux_.uid_mappings, spec().linux_.gid_mappings);
+}
+
+void Creation::set_up_context() {
+    const oci::Process& process = *spec().process;
+    context_.id = options_.id;
+    context_.spec = &state_->spec;
+    context_.process = &process;
+    context_.bundle = options_.bundle;
+    context_.rootfs = spec().root.path.starts_with('/') ? spec().root.path
+                                                        : join(options_.bundle, spec().root.path);
+    context_.overlay = std::move(options_.rootfs);
+    context_.layers = std::move(options_.layers);
+    context_.init_program = options_.init_program;
+    context_.no_pivot = options_.no_pivot;
+    context_.streams = options_.streams;
+    context_.preserve_descriptors = options_.preserve_descriptors;
+    context_.new_keyring = !options_.no_new_keyring;
+    context_.arguments = process.args;
+    context_.environment = process.env;
+    context_.start_socket = std::move(options_.start_socket);
+    load_filter_into(context_, options_.seccomp_filter,
+                     spec().linux_.seccomp ? &*spec().linux_.seccomp : nullptr);
+    ConvertedCapabilities capabilities = to_capabilities(process.capabilities);
     for (const std::string& name : capabilities.unknown)
         log::warning("capability {} is unknown here and left out", name);
-    context.capabilities = capabilities.sets;
+    context_.capabilities = capabilities.sets;
+}
 
-    // Before any visit to other namespaces: paths are relative to the cgroup namespace.
-    linux_::CgroupLayout layout = linux_::detect_cgroups();
-    const linux_::Resources resources = to_resources(spec.linux_.resources);
-    std::string cgroup_path = spec.linux_.cgroups_path;
-    std::optional<linux_::SystemdScope> scope;  // somebody is in it until init is
-    if (options.systemd_cgroup) {
-        const linux_::SystemdPath path = linux_::parse_systemd_path(cgroup_path, options.id);
-        scope.emplace(
-            linux_::SystemdScope::start(layout, path, "hull container " + options.id, resources));
-        cgroup_path = scope->cgroup_path();
-    } else if (linux_::find_systemd_path(cgroup_path)) {
+/// Before any visit to other namespaces: paths are relative to the cgroup namespace.
+void Creation::choose_cgroup() {
+    layout_ = linux_::detect_cgroups();
+    context_.cgroup_mode = layout_.mode;
+    resources_ = to_resources(spec().linux_.resources);
+    std::string& path = state_->cgroup_path = spec().linux_.cgroups_path;
+    if (options_.systemd_cgroup) {
+        const linux_::SystemdPath unit = linux_::parse_systemd_path(path, options_.id);
+        scope_.emplace(linux_::SystemdScope::start(layout_, unit, "hull container " + options_.id,
+                                                   resources_));
+        path = scope_->cgroup_path();
+    } else if (linux_::find_systemd_path(path)) {
         throw Error(ErrorKind::invalid_argument,
-                    "cgroup path {:?} is of the systemd driver: add --systemd-cgroup", cgroup_path);
+                    "cgroup path {:?} is of the systemd driver: add --systemd-cgroup", path);
     }
-    NamespacePlan plan = plan_namespaces(spec);
-    context.cgroup_mode = layout.mode;
-    const auto finish_cgroup = [&] {
-        state->cgroup->make_v1();
-        for (const std::string& warning : state->cgroup->set(resources))
-            log::warning("{}", warning);
-    };
-    if (is_rootless) {
-        state->cgroup = try_make_cgroup(layout, cgroup_path, options.id, resources);
-        if (state->cgroup && cgroup_path.empty()) cgroup_path = options.id;
+}
+
+void Creation::make_cgroup() {
+    std::string& path = state_->cgroup_path;
+    if (is_rootless_) {
+        state_->cgroup = try_make_cgroup(layout_, path, options_.id, resources_);
+        if (path.empty()) path = options_.id;
     } else {
-        if (cgroup_path.empty()) cgroup_path = "/" + options.id;
-        state->cgroup = linux_::Cgroup::plan(layout, cgroup_path);
-        state->cgroup->make_v2();
-        // Root of another user namespace may not open the files, and another mount namespace may
-        // not have them: then they are opened here.
-        if (!plan.has_user() && !plan.mount_namespace)
-            context.late_cgroup = &*state->cgroup;
-        else
-            finish_cgroup();
+        if (path.empty()) path = "/" + options_.id;
+        make_own_cgroup();
     }
-    if (state->cgroup) {
-        state->cgroup_path = cgroup_path;
-        context.cgroup_directories = state->cgroup->directories();
-        if (!context.late_cgroup) context.cgroup_files = state->cgroup->open_join_files();
+    if (!state_->cgroup) {
+        path.clear();
+        return;
     }
+    context_.cgroup_directories = state_->cgroup->directories();
+    if (!context_.late_cgroup) context_.cgroup_files = state_->cgroup->open_join_files();
+}
 
-    context.unshare_flags = plan.unshare_flags;
-    context.new_network = plan.new_network;
-    context.new_cgroup_namespace = plan.new_cgroup;
-    context.mount_namespace = std::move(plan.mount_namespace);
-    context.has_user_namespace = plan.has_user();
-    context.maps_ids = plan.new_user;
-    linux_::IdMaps maps = to_id_maps(spec.linux_.uid_mappings, spec.linux_.gid_mappings);
-    if (!is_unprivileged)  // else init does it, as root of its namespace
-        open_sources(context, maps,
-                     plan.user_namespace ? sys::dup(plan.user_namespace.get()) : Fd());
+void Creation::make_own_cgroup() {
+    state_->cgroup = linux_::Cgroup::plan(layout_, state_->cgroup_path);
+    state_->cgroup->make_v2();
+    // Root of another user namespace may not open the files, and another mount namespace may
+    // not have them: then they are opened here.
+    if (!plan_.has_user() && !plan_.mount_namespace)
+        context_.late_cgroup = &*state_->cgroup;
+    else
+        finish_cgroup();
+}
 
+void Creation::finish_cgroup() {
+    state_->cgroup->make_v1();
+    for (const std::string& warning : state_->cgroup->set(resources_)) log::warning("{}", warning);
+}
+
+void Creation::hand_over_namespaces() {
+    context_.unshare_flags = plan_.unshare_flags;
+    context_.new_network = plan_.new_network;
+    context_.new_cgroup_namespace = plan_.new_cgroup;
+    context_.mount_namespace = std::move(plan_.mount_namespace);
+    context_.has_user_namespace = plan_.has_user();
+    context_.maps_ids = plan_.new_user;
+    if (::geteuid() == 0)  // else init does it, as root of its namespace
+        open_sources(context_, maps_,
+                     plan_.user_namespace ? sys::dup(plan_.user_namespace.get()) : Fd());
+}
+
+void Creation::clone_init() {
     sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
     linux_::Cloned init =
-        plan.clone((state->cgroup ? state->cgroup->open_clone_directory() : Fd()).get());
+        plan_.clone((state_->cgroup ? state_->cgroup->open_clone_directory() : Fd()).get());
     if (init.pid == 0) {
         pair.first.reset();
-        context.channel = Channel(std::move(pair.second));
-        container_init(context, create_steps());
+        context_.channel = Channel(std::move(pair.second));
+        container_init(context_, create_steps());
     }
-    plan.visits.clear();
-    state->pid = init.pid;
-    state->pidfd = std::move(init.pidfd);
-    state->channel = Channel(std::move(pair.first));
-    pair.second.reset();
-    set_oom_score(init.pid, *spec.process);  // while an unprivileged init is still ours to write to
-    if (plan.new_user) {
-        linux_::write_id_maps(init.pid, maps);
-        state->channel.send(MessageType::id_maps_written);
+    plan_.visits.clear();
+    state_->pid = init.pid;
+    state_->pidfd = std::move(init.pidfd);
+    state_->channel = Channel(std::move(pair.first));
+}
+
+void Creation::wait_until_ready() {
+    set_oom_score(state_->pid, *spec().process);  // while an unprivileged init is still ours
+    if (plan_.new_user) {
+        linux_::write_id_maps(state_->pid, maps_);
+        state_->channel.send(MessageType::id_maps_written);
     }
     // While init makes its namespaces and its root, two milliseconds of work each.
-    if (context.late_cgroup) {
+    if (context_.late_cgroup) {
         finish_cgroup();
-        state->channel.send(MessageType::cgroup_made);
+        state_->channel.send(MessageType::cgroup_made);
     }
-
-    Conversation conversation(state->channel);
+    Conversation conversation(state_->channel);
     conversation.wait_until_ready([&] {
-        run_hooks(spec.hooks.prestart, "prestart", state->status("creating"));
-        run_hooks(spec.hooks.create_runtime, "createRuntime", state->status("creating"));
+        run_hooks(spec().hooks.prestart, "prestart", state_->status("creating"));
+        run_hooks(spec().hooks.create_runtime, "createRuntime", state_->status("creating"));
     });
-    state->terminal = std::move(conversation.terminal);
-    return Container(std::move(state));
+    state_->terminal = std::move(conversation.terminal);
+}
+
+Container create(CreateOptions options) {
+    check_spec(options.spec);
+    if (::geteuid() != 0) check_unprivileged(options.spec);
+    become_undumpable();
+    Creation creation(std::move(options));
+    creation.set_up_context();
+    creation.choose_cgroup();
+    creation.join_namespaces();
+    creation.make_cgroup();
+    creation.hand_over_namespaces();
+    creation.clone_init();
+    creation.wait_until_ready();
+    return creation.finish();
 }
 
 void start_created(const Path& start_socket) {
     Channel channel(sys::connect_unix(start_socket, SOCK_SEQPACKET));
     channel.send(MessageType::start);
     Conversation(channel).wait_until_executed();
-}
-
-Executed exec(const ExecOptions& options) {
-    become_undumpable();
-    Fd target = find_pidfd(options.init);
-    if (!target) throw Error(ErrorKind::not_found, "the container's init is not running");
-
-    InitContext context;
-    context.id = options.id.empty() ? std::to_string(options.init) : options.id;
-    context.bundle = options.bundle;
-    context.process = &options.process;
-    context.streams = options.streams;
-    context.preserve_descriptors = options.preserve_descriptors;
-    context.new_keyring = false;
-    context.arguments = options.process.args;
-    context.environment = options.process.env;
-    context.target_flags = linux_::find_foreign_namespaces(options.init);
-    context.has_user_namespace = context.target_flags & CLONE_NEWUSER;
-    load_filter_into(context, options.seccomp_filter,
-                     options.seccomp ? &*options.seccomp : nullptr);
-    context.capabilities = to_capabilities(options.process.capabilities).sets;
-
-    linux_::CgroupLayout layout = linux_::detect_cgroups();
-    linux_::Cgroup cgroup = linux_::Cgroup::of_process(layout, options.init);
-    if (!options.ignore_paused && cgroup.is_frozen())
-        throw Error(ErrorKind::conflict, "cannot exec in a paused container");
-    // Without root the container may share our own cgroup.
-    const bool joins_cgroup = !linux_::is_rootless() || may_join(cgroup);
-    if (joins_cgroup) context.cgroup_files = cgroup.open_join_files(options.sub_cgroup);
-
-    sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
-    linux_::Cloned child = [&] {
-        const Fd into = joins_cgroup ? cgroup.open_clone_directory(options.sub_cgroup) : Fd();
-        std::optional<linux_::NamespaceVisit> visit;
-        const int pid_flag = context.target_flags & CLONE_NEWPID;
-        context.target_flags &= ~CLONE_NEWPID;
-        if (::geteuid() != 0 && context.has_user_namespace) {
-            context.target_flags &= ~CLONE_NEWUSER;
-            return linux_::clone_inside(target.get(), CLONE_NEWUSER | pid_flag, 0, into.get());
-        }
-        if (pid_flag) visit.emplace(target.get(), pid_flag);
-        return linux_::clone_process(0, into.get());
-    }();
-    if (child.pid == 0) {
-        pair.first.reset();
-        context.channel = Channel(std::move(pair.second));
-        context.target = std::move(target);
-        container_init(context, exec_steps());
-    }
-    pair.second.reset();
-    struct Reaper {
-        pid_t pid;
-        ~Reaper() {
-            if (pid <= 0) return;
-            ::kill(pid, SIGKILL);
-            ::waitpid(pid, nullptr, 0);
-        }
-    } reaper{child.pid};
-    set_oom_score(child.pid, options.process);
-    Channel channel(std::move(pair.first));
-    Conversation conversation(channel);
-    conversation.wait_until_executed();
-    reaper.pid = 0;
-    return {child.pid, std::move(child.pidfd), std::move(conversation.terminal)};
 }
 
 void run_poststart_hooks(const oci::Spec& spec, const std::string& id, const Path& bundle,

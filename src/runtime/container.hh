@@ -88,7 +88,7 @@ public:
     void detach();
 
 private:
-    friend Container create(CreateOptions options);
+    friend class Creation;
     struct State;
     explicit Container(std::unique_ptr<State> state);
     std::unique_ptr<State> state_;
