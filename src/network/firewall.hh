@@ -1,0 +1,78 @@
+#pragma once
+#include "base/stop.hh"
+#include "linux/nft.hh"
+
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <span>
+#include <string>
+#include <thread>
+#include <vector>
+
+namespace hull::network {
+
+using linux_::IpAddress;
+using linux_::Subnet;
+
+/// What one bridge may do.
+struct BridgeRules {
+    std::string bridge;
+    std::vector<Subnet> subnets;
+    bool internal = false;   ///< nothing leaves it and nothing comes in
+    bool talks = true;       ///< its containers reach each other
+    bool masquerade = true;  ///< the world sees the host's address
+};
+
+/// A port of the host that leads to a container of the same family.
+struct Forward {
+    std::uint8_t protocol = 6;  ///< IPPROTO_*
+    IpAddress host_ip;          ///< unspecified: any of the host's addresses
+    std::uint16_t host_port = 0;
+    IpAddress target;
+    std::uint16_t target_port = 0;
+
+    auto operator<=>(const Forward&) const = default;
+};
+
+/// Our one nftables table. Its rules are the same for one port and for ten thousand: ports are
+/// elements of maps, bridges and subnets elements of sets. It touches no foreign rule, is made with
+/// the first bridge, and is put back when somebody flushes it (R65). Thread-safe.
+class Firewall {
+public:
+    explicit Firewall(std::string table);
+    ~Firewall();  ///< the table stays
+    Firewall(const Firewall&) = delete;
+    Firewall& operator=(const Firewall&) = delete;
+
+    /// Adds or changes a bridge. Throws unavailable where the kernel has no nftables.
+    void set_bridge(const BridgeRules& rules);
+    /// The table goes with its last bridge.
+    void remove_bridge(const std::string& bridge);
+    /// All or nothing.
+    void add_forwards(std::span<const Forward> forwards);
+    void remove_forwards(std::span<const Forward> forwards);
+    /// What a new daemon wants, in one batch; replaces what an earlier one has left.
+    void reset(std::vector<BridgeRules> bridges, std::vector<Forward> forwards);
+
+    const std::string& table() const { return table_; }
+
+private:
+    void rebuild();  ///< with mutex_ held
+    void remove_table();
+    void watch();
+
+    const std::string table_;
+    std::mutex mutex_;  ///< guards everything below
+    std::unique_ptr<linux_::NetlinkSocket> socket_;
+    std::map<std::string, BridgeRules> bridges_;
+    std::set<Forward> forwards_;
+    bool is_made_ = false;
+
+    StopEvent stop_;
+    std::thread watcher_;
+};
+
+}  // namespace hull::network

@@ -1,0 +1,268 @@
+#include "network/networks.hh"
+
+#include "base/error.hh"
+#include "base/file.hh"
+#include "base/log.hh"
+#include "base/time.hh"
+
+#include <algorithm>
+
+namespace hull::network {
+
+namespace {
+
+constexpr std::size_t namespaces_ahead = 3;
+
+constexpr db::Migration migrations[] = {
+    {1,
+     "CREATE TABLE networks (id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;"
+     "CREATE TABLE sandboxes (container_id TEXT PRIMARY KEY, record TEXT NOT NULL) WITHOUT ROWID;",
+     "DROP TABLE networks; DROP TABLE sandboxes;"},
+};
+
+Options with_defaults(Options options) {
+    if (options.sources.empty()) options.sources = default_subnet_sources();
+    return options;
+}
+
+}  // namespace
+
+Networks::Networks(Options options, db::Database& database)
+    : options_(with_defaults(std::move(options))),
+      database_(database),
+      firewall_(options_.table),
+      namespaces_(namespaces_ahead) {
+    database_.migrate("network", migrations);
+    load();
+    next_link_ = static_cast<std::uint32_t>(std::stoul(random_hex(3), nullptr, 16));
+    janitor_ = std::thread([this] { remove_links(); });
+}
+
+Networks::~Networks() {
+    {
+        std::lock_guard lock(leftover_mutex_);
+        stopping_ = true;
+    }
+    leftover_changed_.notify_all();
+    janitor_.join();
+}
+
+void Networks::load() {
+    for (auto& [id, text] :
+         database_.query<std::string, std::string>("SELECT id, record FROM networks")) {
+        try {
+            networks_[id] = std::make_shared<const Network>(parse_network(json::parse(text)));
+            open_pools(*networks_[id]);
+        } catch (const Error& error) {
+            log::error("network {} cannot be loaded and is left alone: {}", id, error.message());
+        }
+    }
+    for (auto& [id, text] :
+         database_.query<std::string, std::string>("SELECT container_id, record FROM sandboxes")) {
+        try {
+            sandboxes_[id] = std::make_shared<const Sandbox>(parse_sandbox(json::parse(text)));
+        } catch (const Error& error) {
+            log::error("the networks of container {} cannot be loaded: {}", id, error.message());
+        }
+    }
+    for (const char* name : {"host", "none"}) {
+        if (find_network(name)) continue;
+        Network network;
+        network.id = random_hex(32);
+        network.name = name;
+        network.driver = network.name == "none" ? "null" : "host";
+        network.created_ns = now_ns();
+        store(network);
+        networks_[network.id] = std::make_shared<const Network>(network);
+    }
+}
+
+void Networks::store(const Network& network) {
+    database_.execute("INSERT OR REPLACE INTO networks (id, record) VALUES (?, ?)", network.id,
+                      json::dump(to_json(network)));
+}
+
+void Networks::store(const Sandbox& sandbox) {
+    database_.execute("INSERT OR REPLACE INTO sandboxes (container_id, record) VALUES (?, ?)",
+                      sandbox.container_id, json::dump(to_json(sandbox)));
+}
+
+void Networks::publish(Sandbox sandbox) {
+    store(sandbox);
+    const std::string id = sandbox.container_id;
+    std::lock_guard lock(mutex_);
+    sandboxes_[id] = std::make_shared<const Sandbox>(std::move(sandbox));
+}
+
+NetworkPointer Networks::find_network(const std::string& name) {
+    std::lock_guard lock(mutex_);
+    if (auto found = networks_.find(name); found != networks_.end()) return found->second;
+    NetworkPointer by_prefix;
+    bool is_ambiguous = false;
+    for (const auto& [id, network] : networks_) {
+        if (network->name == name) return network;
+        if (name.empty() || !id.starts_with(name)) continue;
+        is_ambiguous = by_prefix != nullptr;
+        by_prefix = network;
+    }
+    if (is_ambiguous)
+        throw Error(ErrorKind::invalid_argument,
+                    "network {} is ambiguous ({} matches found based on ID prefix)", name, 2);
+    return by_prefix;
+}
+
+NetworkPointer Networks::get_network(const std::string& name) {
+    if (NetworkPointer network = find_network(name)) return network;
+    if (name == "bridge") {
+        add_default_network();
+        if (NetworkPointer network = find_network(name)) return network;
+    }
+    throw Error(ErrorKind::not_found, "network {} not found", name);
+}
+
+std::vector<NetworkPointer> Networks::list_networks() {
+    if (options_.bridge != "none") get_network("bridge");
+    std::lock_guard lock(mutex_);
+    std::vector<NetworkPointer> all;
+    for (const auto& [id, network] : networks_) all.push_back(network);
+    std::sort(all.begin(), all.end(),
+              [](const NetworkPointer& a, const NetworkPointer& b) { return a->name < b->name; });
+    return all;
+}
+
+std::vector<SandboxPointer> Networks::list_members(const std::string& network_id,
+                                                   bool only_active) {
+    std::lock_guard lock(mutex_);
+    std::vector<SandboxPointer> members;
+    for (const auto& [id, sandbox] : sandboxes_)
+        if (sandbox->find_endpoint(network_id) && (sandbox->active || !only_active))
+            members.push_back(sandbox);
+    return members;
+}
+
+SandboxPointer Networks::find_sandbox(const std::string& container_id) {
+    std::lock_guard lock(mutex_);
+    auto found = sandboxes_.find(container_id);
+    return found == sandboxes_.end() ? nullptr : found->second;
+}
+
+bool Networks::uses_network_names(const Sandbox& sandbox) {
+    std::lock_guard lock(mutex_);
+    for (const Endpoint& endpoint : sandbox.endpoints) {
+        auto network = networks_.find(endpoint.config.network_id);
+        if (network != networks_.end() && !network->second->is_predefined()) return true;
+    }
+    return false;
+}
+
+// ---------------------------------------------------------------- a daemon comes back
+
+void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::string, pid_t>& running,
+                               std::vector<Forward>& forwards) {
+    if (!sandbox.active) return;
+    if (!running.contains(sandbox.container_id)) {
+        Sandbox next = sandbox;
+        next.active = false;
+        next.ports.clear();
+        for (Endpoint& endpoint : next.endpoints) {
+            if (!endpoint.host_link.empty()) host_.remove_link(endpoint.host_link);
+            endpoint = Endpoint{endpoint.config, "", "", 0, "", "", {}, {}, {}, {}};
+        }
+        publish(std::move(next));
+        return;
+    }
+    {
+        std::lock_guard lock(mutex_);
+        for (const Endpoint& endpoint : sandbox.endpoints)
+            for (AddressPool& pool : pools_[endpoint.config.network_id])
+                for (const Subnet& address : {endpoint.ipv4, endpoint.ipv6})
+                    if (!address.empty() && pool.subnet().contains(address.base) &&
+                        !pool.has(address.base))
+                        pool.reserve(address.base);
+    }
+    ports_.restore(sandbox.container_name, sandbox.ports);
+    std::vector<Forward> more = forwards_of(sandbox);
+    forwards.insert(forwards.end(), more.begin(), more.end());
+}
+
+void Networks::remove_stale_links() {
+    std::set<std::string> known;
+    std::vector<std::string> bridges;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& [id, sandbox] : sandboxes_)
+            for (const Endpoint& endpoint : sandbox->endpoints) known.insert(endpoint.host_link);
+        for (const auto& [id, network] : networks_)
+            if (network->driver == "bridge" && !network->interface.empty())
+                bridges.push_back(network->interface);
+    }
+    for (const std::string& bridge : bridges)
+        for (const linux_::Link& port : host_.list_ports(bridge))
+            if (port.kind == "veth" && !known.contains(port.name)) host_.remove_link(port.name);
+}
+
+void Networks::restore(const std::map<std::string, pid_t>& running) {
+    std::vector<SandboxPointer> sandboxes;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& [id, sandbox] : sandboxes_) sandboxes.push_back(sandbox);
+    }
+    std::vector<Forward> forwards;
+    for (const SandboxPointer& sandbox : sandboxes) {
+        try {
+            restore_sandbox(*sandbox, running, forwards);
+        } catch (const std::exception& error) {
+            log::error("networks of container {}: {}", sandbox->container_id, error.what());
+        }
+    }
+    std::vector<NetworkPointer> networks;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& [id, network] : networks_)
+            if (network->driver == "bridge") networks.push_back(network);
+    }
+    std::vector<BridgeRules> bridges;
+    for (const NetworkPointer& network : networks) {
+        const bool is_used = !list_members(network->id, true).empty();
+        // A bridge that nobody is on comes back with its first container.
+        if (!is_used && !host_.find_link(network->interface)) continue;
+        try {
+            std::lock_guard setup(setup_mutex_);
+            const int index = host_.make_bridge(*network, mtu_of(*network));
+            std::lock_guard lock(mutex_);
+            bridges_[network->id] = index;
+            bridges.push_back(rules_of(*network));
+        } catch (const std::exception& error) {
+            log::error("network {}: {}", network->name, error.what());
+        }
+    }
+    try {
+        firewall_.reset(std::move(bridges), std::move(forwards));
+        remove_stale_links();
+    } catch (const std::exception& error) {
+        log::error("restoring networks: {}", error.what());
+    }
+}
+
+void Networks::clean_up() {
+    std::lock_guard setup(setup_mutex_);
+    std::map<std::string, int> made;
+    {
+        std::lock_guard lock(mutex_);
+        made = bridges_;
+    }
+    for (const auto& [id, index] : made) {
+        if (!list_members(id, true).empty()) continue;
+        try {
+            const NetworkPointer network = get_network(id);
+            host_.remove_link(network->interface);
+            firewall_.remove_bridge(network->interface);
+        } catch (const std::exception& error) {
+            log::warning("removing the bridge of network {}: {}", id, error.what());
+        }
+        std::lock_guard lock(mutex_);
+        bridges_.erase(id);
+    }
+}
+
+}  // namespace hull::network

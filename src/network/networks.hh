@@ -1,0 +1,178 @@
+#pragma once
+#include "db/database.hh"
+#include "network/firewall.hh"
+#include "network/host_links.hh"
+#include "network/namespace_pool.hh"
+#include "network/pools.hh"
+#include "network/port_keeper.hh"
+#include "network/record.hh"
+
+#include <sys/types.h>
+
+#include <condition_variable>
+#include <deque>
+#include <map>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <thread>
+#include <vector>
+
+namespace hull::network {
+
+struct Options {
+    std::string bridge = "hull0";  ///< interface of the network "bridge"; "none": no such network
+    std::string bridge_address;    ///< "172.17.0.1/16"; "": chosen
+    std::string table = "hull";    ///< nftables table
+    std::vector<SubnetSource> sources;  ///< empty: default_subnet_sources()
+    std::uint32_t mtu = 0;              ///< 0: the uplink's
+    std::string publish_address;        ///< of "-p 80" without an address; "": all
+    bool containers_talk = true;        ///< on the network "bridge"
+    /// Held while a subnet is chosen and its bridge made, so that two daemons do not choose alike.
+    Path lock_file = "/run/hull-network.lock";
+};
+
+/// One subnet a request asks for, as text; "" is ours to choose.
+struct AddressRequest {
+    std::string subnet, range, gateway;
+    StringMap auxiliary;
+};
+
+struct NetworkRequest {
+    std::string name, driver = "bridge", ipam_driver = "default";
+    bool internal = false, attachable = false, ipv4 = true, ipv6 = false;
+    StringMap options, labels, ipam_options;
+    std::vector<AddressRequest> addresses;
+};
+
+/// A container's networks at its creation; the endpoints' network_id may be a name.
+struct SandboxRequest {
+    std::string container_id, container_name;
+    std::vector<std::string> hostnames;
+    std::vector<EndpointConfig> endpoints;
+    std::vector<PortRequest> ports;
+    StringMap legacy_links;
+};
+
+/// A started sandbox: what the runtime joins, and what is in it.
+struct Attached {
+    std::string namespace_path;
+    SandboxPointer sandbox;
+};
+
+/// All networks of one daemon and every container's part in them. What it returns are immutable
+/// snapshots. Thread-safe; calls for one container must not overlap.
+class Networks {
+public:
+    /// Loads what is known. Nothing is done to the host before `restore` or the first use.
+    Networks(Options options, db::Database& database);
+    ~Networks();
+    Networks(const Networks&) = delete;
+    Networks& operator=(const Networks&) = delete;
+
+    /// Makes the host match the records after a daemon's end: `running` containers keep their
+    /// ports and addresses, all else that an earlier daemon has left goes. Never throws for what
+    /// one network or container lacks: that is logged.
+    void restore(const std::map<std::string, pid_t>& running);
+    /// Removes bridges without containers and, with the last of them, the firewall table.
+    void clean_up();
+
+    // Networks.
+    NetworkPointer create_network(const NetworkRequest& request);
+    void remove_network(const std::string& name);
+    /// By id, name or unambiguous prefix of an id. Throws not_found "network X not found".
+    NetworkPointer get_network(const std::string& name);
+    NetworkPointer find_network(const std::string& name);
+    std::vector<NetworkPointer> list_networks();  ///< by name
+    /// Sandboxes with an endpoint in it, by container id.
+    std::vector<SandboxPointer> list_members(const std::string& network_id, bool only_active);
+
+    // Containers.
+    /// Checks and keeps what a new container wants.
+    void add_sandbox(const SandboxRequest& request);
+    void rename_sandbox(const std::string& container_id, const std::string& new_name);
+    void remove_sandbox(const std::string& container_id);
+    /// null for containers without networks of their own.
+    SandboxPointer find_sandbox(const std::string& container_id);
+    /// Interfaces, addresses and ports for a start; undone when it throws.
+    Attached start_sandbox(const std::string& container_id);
+    /// The container has joined the namespace: our hold on it goes.
+    void settle_start(const std::string& container_id);
+    /// The container has ended: ports and addresses are free.
+    void stop_sandbox(const std::string& container_id);
+
+    /// `pid` 0: the container does not run and gets the endpoint at its next start.
+    SandboxPointer connect(const std::string& container_id, const EndpointConfig& config,
+                           pid_t pid);
+    SandboxPointer disconnect(const std::string& container_id, const std::string& network_id,
+                              pid_t pid);
+
+    bool uses_network_names(const Sandbox& sandbox);  ///< has a user-defined network
+    HostLinks& host() { return host_; }
+    const Options& options() const { return options_; }
+
+private:
+    // networks.cc
+    void load();
+    void store(const Network& network);
+    void store(const Sandbox& sandbox);
+    void publish(Sandbox sandbox);
+    std::vector<Subnet> subnets_in_use(const std::string& except_id);
+    std::uint32_t mtu_of(const Network& network);
+    void restore_sandbox(const Sandbox& sandbox, const std::map<std::string, pid_t>& running,
+                         std::vector<Forward>& forwards);
+    void remove_stale_links();
+
+    // objects.cc
+    void check_request(const NetworkRequest& request);
+    void choose_addresses(Network& network, const NetworkRequest& request);
+    void add_default_network();
+    BridgeRules rules_of(const Network& network) const;
+    int ensure_bridge(const Network& network);
+    void open_pools(const Network& network);
+
+    // endpoints.cc
+    void check_endpoint(const Network& network, const EndpointConfig& config) const;
+    void assign(Sandbox& sandbox, Endpoint& endpoint, const Network& network);
+    void release_addresses(const Endpoint& endpoint);
+    void plug(const Namespace& target, const Sandbox& sandbox, Endpoint& endpoint,
+              const Network& network);
+    void plug_bridge(const Namespace& target, const Sandbox& sandbox, const Endpoint& endpoint,
+                     const Network& network);
+    void set_default_routes(const Namespace& target, const Sandbox& sandbox);
+    void publish_ports(Sandbox& sandbox);
+    void withdraw_ports(Sandbox& sandbox);
+    std::vector<Forward> forwards_of(const Sandbox& sandbox);
+    const Endpoint* gateway_endpoint(const Sandbox& sandbox, bool is_v6);
+    void undo_start(Sandbox& sandbox);
+    Sandbox copy_sandbox(const std::string& container_id);
+    void remove_link_later(const Endpoint& endpoint);
+    void remove_links();
+
+    const Options options_;
+    db::Database& database_;
+    HostLinks host_;
+    Firewall firewall_;
+    PortKeeper ports_;
+    NamespacePool namespaces_;
+
+    std::mutex setup_mutex_;  ///< one thread makes bridges and chooses subnets; before mutex_
+    std::mutex mutex_;        ///< guards everything below; never held across netlink
+    std::map<std::string, NetworkPointer> networks_;  ///< by id
+    std::map<std::string, SandboxPointer> sandboxes_;
+    std::map<std::string, Namespace> starting_;              ///< by container id
+    std::map<std::string, std::vector<AddressPool>> pools_;  ///< by network id
+    std::map<std::string, int> bridges_;  ///< that we have made: index by network id
+    std::uint32_t next_link_ = 0;
+
+    /// Host ends that should go with their namespace; taken away when something else keeps it.
+    std::mutex leftover_mutex_;
+    std::condition_variable leftover_changed_;
+    std::deque<std::pair<std::int64_t, std::string>> leftovers_;  ///< when (monotonic ns), name
+    bool stopping_ = false;
+    std::thread janitor_;  ///< last: uses the others
+};
+
+}  // namespace hull::network
