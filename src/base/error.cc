@@ -36,6 +36,36 @@ ErrorKind kind_of_status(int status) noexcept {
     }
 }
 
+namespace {
+
+constexpr std::pair<std::string_view, ErrorKind> kind_names[] = {
+    {"invalid_argument", ErrorKind::invalid_argument},
+    {"unauthorized", ErrorKind::unauthorized},
+    {"forbidden", ErrorKind::forbidden},
+    {"not_found", ErrorKind::not_found},
+    {"conflict", ErrorKind::conflict},
+    {"not_modified", ErrorKind::not_modified},
+    {"unsupported", ErrorKind::unsupported},
+    {"unavailable", ErrorKind::unavailable},
+    {"cancelled", ErrorKind::cancelled},
+    {"data_loss", ErrorKind::data_loss},
+    {"internal", ErrorKind::internal},
+};
+
+}  // namespace
+
+std::string_view to_string(ErrorKind kind) noexcept {
+    for (const auto& [name, known] : kind_names)
+        if (known == kind) return name;
+    return "internal";
+}
+
+ErrorKind parse_error_kind(std::string_view text) noexcept {
+    for (const auto& [name, kind] : kind_names)
+        if (name == text) return kind;
+    return ErrorKind::internal;
+}
+
 ErrorKind kind_of_errno(int error_number) noexcept {
     switch (error_number) {
         case ENOENT: return ErrorKind::not_found;

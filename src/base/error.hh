@@ -32,6 +32,11 @@ ErrorKind kind_of_status(int status) noexcept;
 /// EACCES/EPERM forbidden, otherwise internal.
 ErrorKind kind_of_errno(int error_number) noexcept;
 
+/// "not_found" and the like: how programs of ours tell each other a kind.
+std::string_view to_string(ErrorKind kind) noexcept;
+/// The other way round; internal for anything else.
+ErrorKind parse_error_kind(std::string_view text) noexcept;
+
 /// The one exception type of the project. `message` is one lower-case line without a full stop.
 class Error : public std::exception {
 public:

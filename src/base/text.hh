@@ -17,4 +17,7 @@ std::string lower(std::string_view text);
 /// Without blanks, tabs and line ends on both sides.
 std::string_view trim(std::string_view text);
 
+/// RFC 4648 with padding.
+std::string encode_base64(std::string_view bytes);
+
 }  // namespace hull

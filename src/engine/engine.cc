@@ -68,6 +68,30 @@ api::TopResponse Engine::top_container(const std::string& name, const std::strin
 std::vector<Engine::ImageUse> Engine::list_image_users(const std::string& image_id) {
     return implementation_->image_users(image_id);
 }
+files::PathStat Engine::stat_path(const std::string& name, const std::string& path,
+                                  StopEvent& stop) {
+    return implementation_->stat_path(name, path, stop);
+}
+void Engine::read_path(const std::string& name, const std::string& path,
+                       const std::function<void(const files::PathStat&)>& begin, int output_fd,
+                       StopEvent& stop) {
+    implementation_->read_path(name, path, begin, output_fd, stop);
+}
+void Engine::write_path(const std::string& name, const std::string& path,
+                        const WritePathOptions& options, int input_fd, StopEvent& stop) {
+    implementation_->write_path(name, path, options, input_fd, stop);
+}
+void Engine::export_container(const std::string& name, const std::function<void()>& begin,
+                              int output_fd, StopEvent& stop) {
+    implementation_->export_root(name, begin, output_fd, stop);
+}
+std::string Engine::list_changes(const std::string& name, StopEvent& stop) {
+    return implementation_->changes(name, stop);
+}
+std::string Engine::commit_container(const std::string& name, const CommitRequest& request,
+                                     StopEvent& stop) {
+    return implementation_->commit(name, request, stop);
+}
 std::string Engine::create_exec(const std::string& name, const api::ExecCreateRequest& request) {
     return implementation_->create_exec(name, request);
 }

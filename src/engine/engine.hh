@@ -4,6 +4,7 @@
 #include "api/types/system.hh"
 #include "base/fd.hh"
 #include "base/file.hh"
+#include "base/json.hh"
 #include "base/stop.hh"
 
 #include <cstdint>
@@ -17,6 +18,9 @@
 
 namespace hull::db {
 class Database;
+}
+namespace hull::files {
+struct PathStat;
 }
 namespace hull::image {
 class Images;
@@ -117,6 +121,20 @@ struct EventQuery {
     Filters filters;
 };
 
+struct WritePathOptions {
+    bool keep_kinds = false;          ///< never replace a directory by a file or the reverse
+    bool use_container_user = false;  ///< new files belong to the container's user
+};
+
+struct CommitRequest {
+    std::string reference;  ///< "" makes a dangling image
+    std::string author, comment;
+    bool pause = true;
+    api::ContainerConfig config;  ///< of the request's body: goes over the container's
+    /// Makes the config of the --change lines, given the directory they are relative to.
+    std::function<json::Value(const std::string& working_dir)> changes;
+};
+
 /// All containers of one daemon. Every method may be called from any thread; methods named `list_`
 /// and `inspect_` never wait for a container. Names are a full id, a name, or an unambiguous id
 /// prefix, in that order; the error of a miss is Docker's "No such container: NAME".
@@ -170,6 +188,24 @@ public:
         bool running = false;
     };
     std::vector<ImageUse> list_image_users(const std::string& image_id);
+
+    // Files. Descriptors are lent. `stop` ends the work with `cancelled`.
+    files::PathStat stat_path(const std::string& name, const std::string& path, StopEvent& stop);
+    /// Writes the tar of what is at `path` to `output_fd`; `begin` is called before the first byte.
+    void read_path(const std::string& name, const std::string& path,
+                   const std::function<void(const files::PathStat&)>& begin, int output_fd,
+                   StopEvent& stop);
+    /// Unpacks a tar (also compressed) in the directory at `path`.
+    void write_path(const std::string& name, const std::string& path,
+                    const WritePathOptions& options, int input_fd, StopEvent& stop);
+    /// The tar of the root file system without volumes.
+    void export_container(const std::string& name, const std::function<void()>& begin,
+                          int output_fd, StopEvent& stop);
+    /// Docker's list of changes as JSON text: an array, or null when there are none.
+    std::string list_changes(const std::string& name, StopEvent& stop);
+    /// Makes an image of a container and returns its id.
+    std::string commit_container(const std::string& name, const CommitRequest& request,
+                                 StopEvent& stop);
 
     // Exec.
     std::string create_exec(const std::string& name, const api::ExecCreateRequest& request);

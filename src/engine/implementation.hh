@@ -6,6 +6,7 @@
 #include "engine/engine.hh"
 #include "engine/events.hh"
 #include "engine/files.hh"
+#include "engine/files_run.hh"
 #include "engine/host.hh"
 #include "engine/restarter.hh"
 #include "engine/seccomp_cache.hh"
@@ -39,7 +40,7 @@ struct Exec {
 using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on it own it
 
 /// Behind Engine. Its functions are spread over create.cc, lifecycle.cc, streams.cc, exec.cc,
-/// views.cc, records.cc and recovery.cc.
+/// container_files.cc, views.cc, records.cc and recovery.cc.
 class Engine::Implementation : public task::Listener {
 public:
     Implementation(Options options, image::Images& images, store::Store& store,
@@ -71,6 +72,18 @@ public:
               const std::function<void(bool)>& begin,
               const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
     void resize(const std::string& name, unsigned short rows, unsigned short columns);
+
+    // container_files.cc
+    files::PathStat stat_path(const std::string& name, const std::string& path, StopEvent& stop);
+    void read_path(const std::string& name, const std::string& path,
+                   const std::function<void(const files::PathStat&)>& begin, int output_fd,
+                   StopEvent& stop);
+    void write_path(const std::string& name, const std::string& path,
+                    const WritePathOptions& options, int input_fd, StopEvent& stop);
+    void export_root(const std::string& name, const std::function<void()>& begin, int output_fd,
+                     StopEvent& stop);
+    std::string changes(const std::string& name, StopEvent& stop);
+    std::string commit(const std::string& name, const CommitRequest& request, StopEvent& stop);
 
     // exec.cc
     std::string create_exec(const std::string& name, const api::ExecCreateRequest& request);
@@ -111,6 +124,16 @@ private:
     void finish_removal(Container& container, bool volumes);
     void answer_waiters(Container& container, bool removed, const WaitResult& result);
     void set_frozen(const Definition& definition, bool frozen);
+
+    // container_files.cc
+    files::Request files_request(const std::string& name, files::Verb verb,
+                                 const Definition& definition) const;
+    void run_on_files(const RunState& state, FilesCommand command,
+                      const std::function<void(const std::optional<files::PathStat>&)>& ready,
+                      StopEvent& stop);
+    void write_records(const RunState& state, FilesCommand command, int input_fd, StopEvent& stop);
+    std::string commit_layer(const std::string& name, const Record& record,
+                             const image::CommitOptions& options, StopEvent& stop);
 
     // records.cc
     void insert_row(const Record& record);

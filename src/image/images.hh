@@ -61,6 +61,15 @@ struct ImportOptions {
     std::string platform;   ///< "linux/arm64"; "" is this machine's
 };
 
+/// What `docker commit` gives.
+struct CommitOptions {
+    std::string base;       ///< id of the image below
+    std::string reference;  ///< "" makes a dangling image
+    json::Value config;     ///< Docker's `config` block, whole
+    std::string author, comment;
+    std::string created_by;  ///< of the history entry
+};
+
 struct RemoveOptions {
     bool force = false;
     bool prune_parents = true;
@@ -149,6 +158,13 @@ public:
                                   StopEvent* stop = nullptr);
     /// Makes an image of one layer from a tar (also compressed) and returns its id.
     std::string import_image(int input_fd, const ImportOptions& options, StopEvent* stop = nullptr);
+    /// Makes an image of the base's layers and the layer tar from `layer_fd` on top and returns its
+    /// id. A tar without entries adds no layer.
+    std::string commit(int layer_fd, const CommitOptions& options, StopEvent* stop = nullptr);
+    /// Reads a tar (also compressed) without privileges and writes its entries to `output_fd` as
+    /// records (archive/file_record.hh), which are to be checked. Throws invalid_argument for a tar
+    /// that is malformed or leads outside with "..".
+    void unpack(int input_fd, int output_fd, StopEvent* stop = nullptr);
     /// Writes one archive that is both a Docker archive and an OCI layout. Throws before the first
     /// byte when a name is unknown.
     void save(std::span<const std::string> names, int output_fd, StopEvent* stop = nullptr);
@@ -184,7 +200,8 @@ private:
     std::string untag(const std::string& reference);
     std::vector<Arrived> receive(std::vector<std::string> arguments, int input_fd,
                                  const std::function<void(std::string_view)>& progress,
-                                 StopEvent* stop, store::Lease& lease);
+                                 StopEvent* stop, store::Lease& lease,
+                                 const std::string& request = "");
     template <typename Body>
     auto undo_on_failure(Body&& body);
 

@@ -2,16 +2,13 @@
 
 #include "base/error.hh"
 #include "base/json.hh"
+#include "base/lines.hh"
 #include "base/log.hh"
 #include "base/process.hh"
 #include "base/sys.hh"
 #include "oci/digest.hh"
 #include "oci/reference.hh"
 
-#include <poll.h>
-
-#include <array>
-#include <cerrno>
 #include <csignal>
 #include <optional>
 #include <set>
@@ -24,23 +21,6 @@ constexpr std::size_t max_line_bytes = 1UL << 20;
 constexpr std::size_t max_messages = 100'000;
 constexpr int first_extra_fd = 10;
 constexpr int exit_grace_ms = 5000;
-
-ErrorKind parse_kind(std::string_view text) {
-    constexpr std::pair<std::string_view, ErrorKind> kinds[] = {
-        {"invalid_argument", ErrorKind::invalid_argument},
-        {"unauthorized", ErrorKind::unauthorized},
-        {"forbidden", ErrorKind::forbidden},
-        {"not_found", ErrorKind::not_found},
-        {"conflict", ErrorKind::conflict},
-        {"unsupported", ErrorKind::unsupported},
-        {"unavailable", ErrorKind::unavailable},
-        {"cancelled", ErrorKind::cancelled},
-        {"data_loss", ErrorKind::data_loss},
-    };
-    for (const auto& [name, kind] : kinds)
-        if (name == text) return kind;
-    return ErrorKind::internal;
-}
 
 /// Turns messages into the report, one line at a time.
 class Messages {
@@ -60,8 +40,8 @@ public:
         if (message["warning"].is_string()) log::warning("{}", message["warning"].as_string());
         if (message["error"].is_object()) {
             const json::Value& error = message["error"];
-            error_ =
-                Error(parse_kind(error["kind"].as_string()), "{}", error["message"].as_string());
+            error_ = Error(parse_error_kind(error["kind"].as_string()), "{}",
+                           error["message"].as_string());
         }
         if (message["done"].is_bool()) done_ = message["done"].as_bool();
     }
@@ -120,33 +100,6 @@ private:
     std::size_t count_ = 0;
 };
 
-/// Reads lines until the writer closes its end. Throws cancelled when `stop` is requested.
-void read_messages(int fd, StopEvent* stop, Messages& messages) {
-    std::string pending;
-    std::array<std::byte, 16UL << 10> buffer;
-    for (;;) {
-        std::array<pollfd, 2> waits{{{fd, POLLIN, 0}, {stop ? stop->fd() : -1, POLLIN, 0}}};
-        if (::poll(waits.data(), waits.size(), -1) < 0) {
-            if (errno == EINTR) continue;
-            throw_errno(errno, "poll");
-        }
-        if (waits[1].revents) throw Error(ErrorKind::cancelled, "the client went away");
-        const std::size_t count = sys::read(fd, buffer);
-        if (count == 0) return;
-        pending.append(reinterpret_cast<const char*>(buffer.data()), count);
-        std::size_t start = 0;
-        for (std::size_t end; (end = pending.find('\n', start)) != std::string::npos;
-             start = end + 1)
-            if (end > start)
-                with_context(
-                    [&] { messages.take(std::string_view(pending).substr(start, end - start)); },
-                    "message of hull-transfer");
-        pending.erase(0, start);
-        if (pending.size() > max_line_bytes)
-            throw Error(ErrorKind::data_loss, "hull-transfer sends an endless message");
-    }
-}
-
 }  // namespace
 
 TransferReport run_transfer(const TransferCommand& command,
@@ -172,7 +125,9 @@ TransferReport run_transfer(const TransferCommand& command,
     channel.write_end.reset();
 
     Messages messages(progress);
-    read_messages(channel.read_end.get(), stop, messages);
+    read_lines(channel.read_end.get(), stop, max_line_bytes, [&](std::string_view line) {
+        with_context([&] { messages.take(line); }, "message of hull-transfer");
+    });
     std::optional<ExitStatus> status = process.wait_for(exit_grace_ms);
     if (!status) {
         process.signal(SIGKILL);

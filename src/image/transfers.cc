@@ -24,16 +24,19 @@ constexpr std::uint64_t least_archive_bytes = 64 << 10;
 /// are written.
 std::vector<Images::Arrived> Images::receive(std::vector<std::string> arguments, int input_fd,
                                              const std::function<void(std::string_view)>& progress,
-                                             StopEvent* stop, store::Lease& lease) {
+                                             StopEvent* stop, store::Lease& lease,
+                                             const std::string& request) {
     const store::StagingDirectory staging = store_.make_staging(options_.transfer_uid);
     std::string known;
     for (const std::string& diff_id : store_.known_layers(lease)) known += diff_id + "\n";
     const Path known_file = join(staging.path(), "known");
     try {
         write_file(known_file, known, 0644);
+        if (!request.empty()) write_file(join(staging.path(), "request.json"), request, 0644);
     } catch (const Error& error) {
         throw Error(error.kind(), "{}{}", error.message(),
-                    store::describe_shortage(staging.path(), known.size() + least_archive_bytes));
+                    store::describe_shortage(staging.path(),
+                                             known.size() + request.size() + least_archive_bytes));
     }
 
     TransferCommand command;
@@ -185,6 +188,67 @@ std::string Images::import_image(int input_fd, const ImportOptions& options, Sto
     });
     emit(events);
     return id;
+}
+
+std::string Images::commit(int layer_fd, const CommitOptions& options, StopEvent* stop) {
+    std::string reference;
+    if (!options.reference.empty()) {
+        const auto parsed = oci::Reference::parse(options.reference);
+        if (!parsed.digest().empty())
+            throw Error(ErrorKind::invalid_argument, "cannot commit to a digest: {}",
+                        options.reference);
+        reference = parsed.with_default_tag().canonical();
+    }
+    const ImagePointer base = get_image(options.base);
+    json::Array layers;
+    for (const oci::Descriptor& layer :
+         oci::parse_manifest(store_.read_blob(base->manifest_digest)).layers)
+        layers.push_back(oci::to_json(layer));
+    const json::Value request{json::Object{
+        {"config", json::parse(store_.read_blob(base->id))},
+        {"layers", std::move(layers)},
+        {"block", options.config},
+        {"author", options.author},
+        {"comment", options.comment},
+        {"createdBy", options.created_by},
+        {"reference", reference},
+    }};
+    std::vector<Event> events;
+    const std::string id = undo_on_failure([&] {
+        const store::Lease base_lease = lease_image(*base);
+        store::Lease lease = store_.make_lease();
+        const auto arrived =
+            receive({"commit"}, layer_fd, nullptr, stop, lease, json::dump(request));
+        if (arrived.size() != 1)
+            throw Error(ErrorKind::data_loss, "hull-transfer made {} images", arrived.size());
+        const Arrived& image = arrived.front();
+        const std::lock_guard changing(change_mutex_);
+        db::Transaction transaction = database_.begin();
+        write_image(image);
+        database_.execute("UPDATE images SET parent=? WHERE id=?", base->id, image.config);
+        if (!reference.empty()) write_tag(reference, image.config, image.manifest);
+        transaction.commit();
+        database_.sync();
+        reload();
+        if (!reference.empty())
+            events.push_back({"tag", image.config, oci::Reference::parse(reference).familiar(),
+                              get_image(image.config)->config.config.labels});
+        return image.config;
+    });
+    emit(events);
+    return id;
+}
+
+void Images::unpack(int input_fd, int output_fd, StopEvent* stop) {
+    const store::StagingDirectory staging = store_.make_staging(options_.transfer_uid);
+    TransferCommand command;
+    command.program = options_.transfer_program;
+    command.verb = "unpack";
+    command.uid = options_.transfer_uid;
+    command.staging = staging.path();
+    command.input_fd = input_fd;
+    command.output_fd = output_fd;
+    run_transfer(command, nullptr, stop);
 }
 
 void Images::save(std::span<const std::string> names, int output_fd, StopEvent* stop) {

@@ -54,12 +54,10 @@ json::Value make_config(const json::Value& options, const oci::Digest& diff_id) 
     return config;
 }
 
-}  // namespace
-
-void import_image(archive::ByteSource& stream, std::string_view options_text, Staging& staging,
-                  Messages& messages, const std::set<std::string>& known_layers) {
-    const json::Value options =
-        options_text.empty() ? json::Value(json::Object()) : json::parse(options_text);
+/// Spools the stream as a blob and converts it on the way.
+LayerMessage take_layer(archive::ByteSource& stream, Staging& staging, Messages& messages,
+                        const std::set<std::string>& known_layers, std::string_view purpose,
+                        bool may_be_empty) {
     BlobWriter writer(staging);
     archive::TeeSource spooled(stream,
                                [&](std::span<const std::byte> chunk) { writer.write(chunk); });
@@ -71,8 +69,7 @@ void import_image(archive::ByteSource& stream, std::string_view options_text, St
         layer = convert_layer(staging, whole, {}, Hashing::compressed_only);
         archive::drain(spooled);
     } catch (const Error& error) {
-        throw staging.explain(error, "storing the root file system and unpacking it",
-                              2 * writer.size());
+        throw staging.explain(error, purpose, 2 * writer.size());
     }
     const oci::Digest blob = writer.finish();
     if (layer.diff_id.empty()) layer.diff_id = blob;
@@ -90,18 +87,75 @@ void import_image(archive::ByteSource& stream, std::string_view options_text, St
     if (!known_layers.contains(layer.diff_id.str())) message.file = layer.file;
     message.entries = layer.statistics.entries;
     message.content_size = layer.statistics.content_bytes;
+    message.blob_size = writer.size();
+    if (may_be_empty && message.entries == 0) return message;
     messages.blob(blob, writer.size(), writer.name());
     messages.layer(message);
+    return message;
+}
 
-    const Document config = store_document(make_config(options, layer.diff_id), staging, messages);
+/// Stores config and manifest and says that they are an image.
+void finish_image(const json::Value& config_value, std::vector<oci::Descriptor> layers,
+                  const json::Value& reference, Staging& staging, Messages& messages) {
+    const Document config = store_document(config_value, staging, messages);
     oci::Manifest manifest;
     manifest.config = describe(oci::media_type::oci_config, config.digest, config.text.size());
-    manifest.layers = {describe(message.media_type, blob, writer.size())};
+    manifest.layers = std::move(layers);
     const Document manifest_document = store_document(oci::to_json(manifest), staging, messages);
     std::vector<std::string> tags;
-    if (options["reference"].is_string() && !options["reference"].as_string().empty())
-        tags.push_back(options["reference"].as_string());
+    if (reference.is_string() && !reference.as_string().empty())
+        tags.push_back(reference.as_string());
     messages.image(config.digest, manifest_document.digest, tags);
+}
+
+/// The config of the image below, with what the commit says over it.
+json::Value make_commit_config(const json::Value& request, const LayerMessage* layer) {
+    json::Value config = request["config"];
+    // Who made the image below, and in which container, says nothing of this one.
+    for (const char* name : {"container", "container_config", "id", "parent", "docker_version"})
+        config.as_object().erase(name);
+    const std::string created = format_rfc3339(now_ns());
+    config["created"] = created;
+    config["author"] = request["author"];
+    config["config"] = request["block"];
+    json::Object history{{"created", created}};
+    for (const auto& [member, name] :
+         {std::pair{"author", "author"}, std::pair{"created_by", "createdBy"},
+          std::pair{"comment", "comment"}})
+        if (!request[name].as_string().empty()) history[member] = request[name];
+    if (!layer) history["empty_layer"] = true;
+    json::Value& entries = config["history"];
+    if (entries.is_null()) entries = json::Array();
+    entries.as_array().push_back(std::move(history));
+    if (layer) config["rootfs"]["diff_ids"].as_array().push_back(layer->diff_id.str());
+    return config;
+}
+
+}  // namespace
+
+void import_image(archive::ByteSource& stream, std::string_view options_text, Staging& staging,
+                  Messages& messages, const std::set<std::string>& known_layers) {
+    const json::Value options =
+        options_text.empty() ? json::Value(json::Object()) : json::parse(options_text);
+    const LayerMessage layer = take_layer(stream, staging, messages, known_layers,
+                                          "storing the root file system and unpacking it", false);
+    finish_image(make_config(options, layer.diff_id),
+                 {describe(layer.media_type, layer.blob, layer.blob_size)}, options["reference"],
+                 staging, messages);
+}
+
+void commit(archive::ByteSource& stream, std::string_view request_text, Staging& staging,
+            Messages& messages, const std::set<std::string>& known_layers) {
+    const json::Value request = json::parse(request_text);
+    const LayerMessage layer = take_layer(stream, staging, messages, known_layers,
+                                          "storing the container's layer and unpacking it", true);
+    std::vector<oci::Descriptor> layers;
+    for (const json::Value& below : request["layers"].as_array())
+        layers.push_back(oci::parse_descriptor(below));
+    const bool is_empty = layer.entries == 0;
+    if (!is_empty) layers.push_back(describe(layer.media_type, layer.blob, layer.blob_size));
+    finish_image(make_commit_config(request, is_empty ? nullptr : &layer), std::move(layers),
+                 request["reference"], staging, messages);
 }
 
 }  // namespace hull::transfer

@@ -14,4 +14,11 @@ namespace hull::transfer {
 void import_image(archive::ByteSource& stream, std::string_view options, Staging& staging,
                   Messages& messages, const std::set<std::string>& known_layers);
 
+/// Makes an image of the layers of another one and the layer tar in `stream` on top; of those alone
+/// when it is empty. `request` is JSON: {"config": image config of the other, "layers": its
+/// descriptors, "block": config block of the new one, "author", "comment", "createdBy",
+/// "reference"}.
+void commit(archive::ByteSource& stream, std::string_view request, Staging& staging,
+            Messages& messages, const std::set<std::string>& known_layers);
+
 }  // namespace hull::transfer

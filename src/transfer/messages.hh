@@ -15,8 +15,9 @@ struct LayerMessage {
     oci::Digest diff_id;
     oci::Digest blob;  ///< of the bytes as they came
     std::string media_type;
-    std::uint64_t size = 0;  ///< uncompressed
-    std::string file;        ///< of the EROFS image; empty when the daemon has the layer already
+    std::uint64_t size = 0;       ///< uncompressed
+    std::uint64_t blob_size = 0;  ///< as it came; not told, `blob` says it
+    std::string file;  ///< of the EROFS image; empty when the daemon has the layer already
     std::uint64_t entries = 0;
     std::uint64_t content_size = 0;
 };

@@ -3,27 +3,6 @@
 
 namespace hull::transfer {
 
-namespace {
-
-std::string_view name_of(ErrorKind kind) {
-    switch (kind) {
-        case ErrorKind::invalid_argument: return "invalid_argument";
-        case ErrorKind::unauthorized: return "unauthorized";
-        case ErrorKind::forbidden: return "forbidden";
-        case ErrorKind::not_found: return "not_found";
-        case ErrorKind::conflict: return "conflict";
-        case ErrorKind::not_modified: return "not_modified";
-        case ErrorKind::unsupported: return "unsupported";
-        case ErrorKind::unavailable: return "unavailable";
-        case ErrorKind::cancelled: return "cancelled";
-        case ErrorKind::data_loss: return "data_loss";
-        case ErrorKind::internal: return "internal";
-    }
-    return "internal";
-}
-
-}  // namespace
-
 void Messages::send(const json::Value& message) { sys::write_all(fd_, json::dump(message) + "\n"); }
 
 void Messages::blob(const oci::Digest& digest, std::uint64_t size, std::string_view file) {
@@ -54,7 +33,7 @@ void Messages::warning(std::string_view text) { send(json::Object{{"warning", te
 
 void Messages::error(const Error& error) {
     send(json::Object{
-        {"error", json::Object{{"kind", name_of(error.kind())}, {"message", error.message()}}}});
+        {"error", json::Object{{"kind", to_string(error.kind())}, {"message", error.message()}}}});
 }
 
 void Messages::done() { send(json::Object{{"done", true}}); }

@@ -6,6 +6,7 @@
 #include "transfer/load.hh"
 #include "transfer/save.hh"
 #include "transfer/self_check.hh"
+#include "transfer/unpack.hh"
 
 #include <signal.h>
 #include <unistd.h>
@@ -70,11 +71,11 @@ std::set<std::string> read_known_layers(const std::string& path) {
 }
 
 void run(const Arguments& arguments, Messages& messages) {
-    const bool is_save = arguments.verb == "save";
+    const bool is_save = arguments.verb == "save", is_commit = arguments.verb == "commit";
     // What comes from the daemon is read first: in the sandbox its paths mean nothing.
     const std::set<std::string> known_layers = read_known_layers(arguments.known);
     std::string request;
-    if (is_save) request = read_file(join(arguments.staging, "request.json"));
+    if (is_save || is_commit) request = read_file(join(arguments.staging, "request.json"));
     Fd directory = sys::open(arguments.staging, O_RDONLY | O_DIRECTORY);
     if (::geteuid() == 0 && ::fchown(directory.get(), *arguments.uid, *arguments.uid) != 0)
         throw_errno(errno, "giving {} to user {}", arguments.staging, *arguments.uid);
@@ -92,6 +93,10 @@ void run(const Arguments& arguments, Messages& messages) {
         load(input, staging, messages, known_layers);
     else if (arguments.verb == "import")
         import_image(input, arguments.import_options, staging, messages, known_layers);
+    else if (is_commit)
+        commit(input, request, staging, messages, known_layers);
+    else if (arguments.verb == "unpack")
+        unpack(input, 1);
     else if (is_save)
         save(request, 1);
     else if (arguments.verb == "self-check")

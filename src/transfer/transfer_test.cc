@@ -1,3 +1,4 @@
+#include "archive/file_record.hh"
 #include "archive/test_tar.hh"
 #include "base/error.hh"
 #include "base/file.hh"
@@ -334,6 +335,106 @@ TEST(Load, SaysWhatIsFullAndHowMuchItNeeded) {
     EXPECT_NE(error.find("no space left on the device in " + staged.path()), std::string::npos)
         << error;
     EXPECT_NE(error.find("needs about"), std::string::npos) << error;
+}
+
+/// What the program with rights reads of what `unpack` writes: names and data.
+std::vector<std::string> unpacked(std::string_view tar, std::string* problem) {
+    const Staged staged;
+    std::string output;
+    *problem = error_of(Transfer("unpack", staged.path()).finish(tar, &output));
+    std::vector<std::string> lines;
+    archive::MemorySource source(output);
+    archive::RecordReader records(source);
+    try {
+        while (const archive::Entry* entry = records.next_entry()) {
+            std::string line = entry->name;
+            if (!entry->link_target.empty()) line += " -> " + entry->link_target;
+            for (auto piece = records.next(); !piece.empty(); piece = records.next())
+                line +=
+                    " " + std::string(reinterpret_cast<const char*>(piece.data()), piece.size());
+            lines.push_back(line);
+        }
+    } catch (const Error& error) {
+        lines.push_back(error.message());
+    }
+    return lines;
+}
+
+TEST(Unpack, GivesCleanRecordsOfATar) {
+    std::string problem;
+    EXPECT_EQ(
+        unpacked(directory("./") + directory("/abs//dir/") + file("abs/dir/./x/../f", "data") +
+                     link('1', "hard", "/abs/dir/f") + link('2', "soft", "../../etc") + end(),
+                 &problem),
+        (std::vector<std::string>{"", "abs/dir", "abs/dir/f data", "hard -> abs/dir/f",
+                                  "soft -> ../../etc"}));
+    EXPECT_EQ(problem, "no error");
+}
+
+TEST(Unpack, WhatLeadsOutsideOrIsCutHasNoEnd) {
+    const std::string early = "the records of the archive end early";
+    std::string problem;
+    EXPECT_EQ(unpacked(file("../f", "x") + end(), &problem), std::vector<std::string>{early});
+    EXPECT_NE(problem.find("invalid_argument: entry \"../f\" leads outside"), std::string::npos);
+    EXPECT_EQ(unpacked(file("a", "x") + link('1', "h", "a/../../f") + end(), &problem).back(),
+              early);
+    EXPECT_NE(problem.find("leads outside"), std::string::npos);
+    const std::string cut = file("a", std::string(2000, 'x'));
+    EXPECT_EQ(unpacked(std::string_view(cut).substr(0, 1200), &problem).back(), early);
+    EXPECT_NE(problem.find("invalid_argument"), std::string::npos);
+}
+
+/// request.json as the daemon writes it for a commit on an image of one layer.
+std::vector<json::Value> commit_layer(const Staged& staged, std::string_view layer) {
+    const std::string base = "sha256:" + std::string(64, 'a');
+    write_file(join(staged.path(), "request.json"),
+               json::dump(json::Object{
+                   {"config", json::parse(config_of({"base"}))},
+                   {"layers", json::Array{json::Object{
+                                  {"mediaType", "application/x"}, {"digest", base}, {"size", 5}}}},
+                   {"block", json::Object{{"Cmd", json::Array{"new"}}}},
+                   {"author", "me"},
+                   {"comment", "why"},
+                   {"createdBy", ""},
+                   {"reference", "docker.io/me/app:2"}}));
+    return Transfer("commit", staged.path()).finish(layer);
+}
+
+json::Value document_of(const std::vector<json::Value>& messages, const Staged& staged,
+                        const std::string& digest) {
+    for (const json::Value& message : messages)
+        if (message["blob"].is_object() && message["blob"]["digest"].as_string() == digest)
+            return json::parse(read_file(join(staged.path(), message["blob"]["file"].as_string())));
+    throw Error(ErrorKind::internal, "no blob {}: {}", digest, error_of(messages));
+}
+
+TEST(Commit, PutsALayerOnTopOfAnImage) {
+    const Staged staged;
+    const std::string layer = file("etc/.wh.x", "") + end();
+    const auto messages = commit_layer(staged, layer);
+    const json::Value& image = image_of(messages);
+    const json::Value config = document_of(messages, staged, image["config"].as_string());
+    EXPECT_EQ(
+        config["rootfs"]["diff_ids"].as_strings(),
+        (std::vector<std::string>{"sha256:" + sha256_hex("base"), "sha256:" + sha256_hex(layer)}));
+    EXPECT_EQ(config["config"]["Cmd"].as_strings(), std::vector<std::string>{"new"});
+    EXPECT_EQ(config["author"].as_string(), "me");
+    EXPECT_EQ(config["history"].as_array().back()["comment"].as_string(), "why");
+    EXPECT_TRUE(config["history"].as_array().back()["empty_layer"].is_null());
+    const json::Value manifest = document_of(messages, staged, image["manifest"].as_string());
+    ASSERT_EQ(manifest["layers"].as_array().size(), 2U);
+    EXPECT_EQ(manifest["layers"].as_array()[0]["mediaType"].as_string(), "application/x");
+    EXPECT_EQ(image["tags"].as_strings(), std::vector<std::string>{"docker.io/me/app:2"});
+}
+
+TEST(Commit, ALayerWithoutEntriesAddsNone) {
+    const Staged staged;
+    const auto messages = commit_layer(staged, end());
+    EXPECT_EQ(count_of(messages, "layer"), 0U);
+    const json::Value config =
+        document_of(messages, staged, image_of(messages)["config"].as_string());
+    EXPECT_EQ(config["rootfs"]["diff_ids"].as_array().size(), 1U);
+    EXPECT_TRUE(config["history"].as_array().back()["empty_layer"].as_bool());
 }
 
 }  // namespace

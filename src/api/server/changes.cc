@@ -200,7 +200,9 @@ void apply(json::Value& config, std::vector<std::string>& shell, std::string_vie
         const bool absolute = text.starts_with('/');
         const json::Value& old = std::as_const(config)["WorkingDir"];
         const std::string base = old.is_string() ? old.as_string() : "";
-        config["WorkingDir"] = absolute ? std::string(text) : base + "/" + std::string(text);
+        config["WorkingDir"] = absolute
+                                   ? std::string(text)
+                                   : base + (base.ends_with('/') ? "" : "/") + std::string(text);
     } else if (name == "STOPSIGNAL") {
         config["StopSignal"] = text;
     } else if (name == "ONBUILD") {
@@ -223,8 +225,9 @@ void apply(json::Value& config, std::vector<std::string>& shell, std::string_vie
 
 }  // namespace
 
-json::Value parse_changes(const std::vector<std::string>& lines) {
+json::Value parse_changes(const std::vector<std::string>& lines, const std::string& working_dir) {
     json::Value config{json::Object()};
+    if (!working_dir.empty()) config["WorkingDir"] = working_dir;
     std::vector<std::string> shell{"/bin/sh", "-c"};
     for (const std::string& change : lines) {
         std::string_view rest = change;

@@ -25,21 +25,15 @@ Response no_swarm(Call&) {
 }
 
 constexpr Route routes[] = {
-    {"GET", "/containers/{id}/changes", not_supported},
-    {"GET", "/containers/{id}/export", not_supported},
     {"GET", "/containers/{id}/stats", not_supported},
     {"POST", "/containers/{id}/update", not_supported},
     {"GET", "/containers/{id}/attach/ws", not_supported},
-    {"HEAD", "/containers/{id}/archive", not_supported},
-    {"GET", "/containers/{id}/archive", not_supported},
-    {"PUT", "/containers/{id}/archive", not_supported},
     {"GET", "/containers/{id}/checkpoints", not_supported},
     {"POST", "/containers/{id}/checkpoints", not_supported},
     {"DELETE", "/containers/{id}/checkpoints/{checkpoint}", not_supported},
     {"GET", "/images/search", not_supported},
     {"GET", "/images/{name...}/attestations", not_supported},
     {"POST", "/images/{name...}/push", not_supported},
-    {"POST", "/commit", not_supported},
     {"POST", "/build", not_supported},
     {"POST", "/build/prune", not_supported},
     {"POST", "/build/cancel", not_supported},

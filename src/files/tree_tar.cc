@@ -1,0 +1,108 @@
+#include "files/tree_tar.hh"
+
+#include "base/error.hh"
+#include "base/sys.hh"
+
+#include <fcntl.h>
+#include <sys/statfs.h>
+
+#include <algorithm>
+
+namespace hull::files {
+
+namespace {
+
+/// Every level keeps a descriptor open.
+constexpr int max_depth = 4000;
+constexpr std::string_view whiteout_prefix = ".wh.";
+
+bool is_whiteout(const struct stat& info) { return S_ISCHR(info.st_mode) && info.st_rdev == 0; }
+
+}  // namespace
+
+void TreeTar::add(int fd, const std::string& name) {
+    const struct stat info = sys::fstat(fd);
+    add_entry(fd, info, name, 0);
+}
+
+void TreeTar::add_children(int fd, const std::string& prefix, int depth) {
+    if (depth > max_depth)
+        throw Error(ErrorKind::unsupported, "{}: directories nested deeper than {} cannot be read",
+                    archive::quoted(prefix), max_depth);
+    // Overlayfs says it of the whole directory; layer.md wants it before the other entries.
+    if (options_.is_layer && find_xattr(fd, "trusted.overlay.opaque") == "y") {
+        archive::Entry opaque;
+        opaque.name = prefix + ".wh..wh..opq";
+        tar_.add(opaque);
+    }
+    for (const std::string& name : list_names(fd)) {
+        const Fd child = find_child(fd, name);
+        if (!child) continue;
+        const struct stat info = sys::fstat(child.get());
+        if (options_.is_layer && is_whiteout(info)) {
+            add_whiteout(prefix, name);
+            continue;
+        }
+        if (options_.is_layer && name.starts_with(whiteout_prefix))
+            throw Error(ErrorKind::invalid_argument,
+                        "{} cannot be in an image: names that begin with {} mean deletions there; "
+                        "rename or remove it",
+                        archive::quoted("/" + prefix + name), whiteout_prefix);
+        add_entry(child.get(), info, prefix + name, depth);
+    }
+}
+
+void TreeTar::add_whiteout(const std::string& prefix, const std::string& name) {
+    archive::Entry entry;
+    entry.name = prefix + std::string(whiteout_prefix) + name;
+    tar_.add(entry);
+}
+
+/// True when the file is there already under another name: then the entry is a link to it.
+bool TreeTar::add_as_link(archive::Entry& entry, const struct stat& info) {
+    if (S_ISDIR(info.st_mode) || info.st_nlink < 2) return false;
+    const auto [first, is_new] = linked_.try_emplace({info.st_dev, info.st_ino}, entry.name);
+    if (is_new) return false;
+    entry.type = archive::EntryType::hard_link;
+    entry.link_target = first->second;
+    entry.size = entry.stored_size = 0;
+    entry.xattrs.clear();
+    return true;
+}
+
+void TreeTar::add_entry(int fd, const struct stat& info, const std::string& name, int depth) {
+    const auto type = entry_type(info.st_mode);
+    if (!type) return;
+    if (options_.is_layer && (!find_xattr(fd, "trusted.overlay.redirect").empty() ||
+                              !find_xattr(fd, "trusted.overlay.metacopy").empty()))
+        throw Error(ErrorKind::unsupported,
+                    "{} was moved or changed by an overlayfs with redirect_dir or metacopy on, "
+                    "which cannot be made a layer; turn these off in "
+                    "/sys/module/overlay/parameters",
+                    archive::quoted("/" + name));
+    archive::Entry entry = make_entry(fd, info, *type, name);
+    if (add_as_link(entry, info)) {
+        tar_.add(entry);
+        return;
+    }
+    Fd content;
+    if (*type == archive::EntryType::file && entry.size > 0) content = reopen(fd, O_RDONLY);
+    tar_.add(entry);
+    if (content) add_content(content.get(), entry.size);
+    if (*type != archive::EntryType::directory) return;
+    if (depth > 0 && options_.hidden.contains({info.st_dev, info.st_ino})) return;
+    add_children(fd, name.ends_with('/') ? name : name + "/", depth + 1);
+}
+
+void TreeTar::add_content(int fd, std::uint64_t size) {
+    while (size > 0) {
+        const std::size_t wanted = std::min<std::uint64_t>(size, buffer_.size());
+        const std::size_t count = sys::read(fd, std::span(buffer_).first(wanted));
+        if (count == 0) std::fill_n(buffer_.begin(), wanted, std::byte{0});
+        const auto piece = std::span(buffer_).first(count == 0 ? wanted : count);
+        tar_.write(piece);
+        size -= piece.size();
+    }
+}
+
+}  // namespace hull::files
