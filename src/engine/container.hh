@@ -77,6 +77,7 @@ struct Container {
     bool unsaved = false;       ///< the row is older than the record: the disk was full
     bool keep_on_exit = false;  ///< `restart` is between its stop and its start
     std::int64_t backoff_ns = 0;
+    std::uint64_t health_ticket = 0;        ///< a probe is void when this has moved on
     std::uint64_t restart_ticket = 0;       ///< a scheduled restart is void when this has moved on
     std::vector<task::Attachment> pending;  ///< clients that attached before the start
     std::vector<WaiterPointer> waiters;

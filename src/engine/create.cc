@@ -85,6 +85,7 @@ Definition Engine::Implementation::make_definition(const std::string& id,
             request.host_config.uts_mode == "host" || request.host_config.network_mode == "host"
                 ? host_.name
                 : id.substr(0, 12);
+    definition.has_default_log = request.host_config.log_config.type.empty();
     set_host_defaults(request.host_config, options_);
     std::vector<PlannedMount> mounts = plan_mounts(config, request.host_config, definition.volumes);
     check_bind_sources(mounts);
@@ -147,9 +148,6 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
     table_.insert(std::make_shared<Container>(record));
     remove_files.keep();
     free_name.keep();
-    if (definition->config.healthcheck && !definition->config.healthcheck->test.empty() &&
-        definition->config.healthcheck->test.front() != "NONE")
-        created.warnings.push_back("The image's health check is not supported yet and not run.");
     publish(*record, "create");
     return created;
 }

@@ -39,6 +39,12 @@ void Engine::remove_container(const std::string& name, const RemoveOptions& opti
 PruneReport Engine::prune_containers(const Filters& filters) {
     return implementation_->prune(filters);
 }
+std::vector<std::string> Engine::update_container(const std::string& name,
+                                                  const api::HostConfig& changes) {
+    return implementation_->update(name, changes);
+}
+std::uint64_t Engine::layer_bytes() { return implementation_->layer_bytes(); }
+std::vector<api::VolumeUsage> Engine::volume_usage() { return implementation_->volume_usage(); }
 Waiter Engine::wait_container(const std::string& name, const std::string& condition) {
     return implementation_->wait(name, condition);
 }
@@ -64,6 +70,12 @@ api::ContainerInspect Engine::inspect_container(const std::string& name, bool si
 }
 api::TopResponse Engine::top_container(const std::string& name, const std::string& ps_arguments) {
     return implementation_->top(name, ps_arguments);
+}
+void Engine::container_stats(const std::string& name, const StatsQuery& query,
+                             const std::function<void()>& begin,
+                             const std::function<bool(const api::ContainerStats&)>& sink,
+                             StopEvent& stop) {
+    implementation_->stats(name, query, begin, sink, stop);
 }
 std::vector<Engine::ImageUse> Engine::list_image_users(const std::string& image_id) {
     return implementation_->image_users(image_id);

@@ -1,6 +1,8 @@
 #pragma once
 #include "api/types/container.hh"
+#include "api/types/disk_usage.hh"
 #include "api/types/exec.hh"
+#include "api/types/stats.hh"
 #include "api/types/system.hh"
 #include "base/fd.hh"
 #include "base/file.hh"
@@ -116,6 +118,11 @@ struct ExecStartOptions {
     unsigned short rows = 0, columns = 0;
 };
 
+struct StatsQuery {
+    bool stream = true;     ///< a sample every second until the container is removed
+    bool one_shot = false;  ///< not two samples for one answer; only without `stream`
+};
+
 struct EventQuery {
     std::optional<std::int64_t> since_ns, until_ns;  ///< until in the past: no waiting
     Filters filters;
@@ -162,6 +169,10 @@ public:
     void rename_container(const std::string& name, const std::string& new_name);
     void remove_container(const std::string& name, const RemoveOptions& options);
     PruneReport prune_containers(const Filters& filters);
+    /// Changes limits, at once when it runs, and the restart policy: what is zero or absent in
+    /// `changes` stays. Returns warnings. Throws conflict for what excludes a limit it has.
+    std::vector<std::string> update_container(const std::string& name,
+                                              const api::HostConfig& changes);
 
     // Streams.
     /// `condition`: "" or "not-running", "next-exit", "removed".
@@ -182,6 +193,13 @@ public:
     api::ContainerInspect inspect_container(const std::string& name, bool size);
     /// From /proc, in the columns of `ps -ef`.
     api::TopResponse top_container(const std::string& name, const std::string& ps_arguments);
+    /// What the container uses of the machine, without asking it. One that does not run gives
+    /// zeros. `begin` is called once before the first sample; ends when `sink` returns false, the
+    /// container is removed, or `stop`. Throws invalid_argument for `stream` with `one_shot`.
+    void container_stats(const std::string& name, const StatsQuery& query,
+                         const std::function<void()>& begin,
+                         const std::function<bool(const api::ContainerStats&)>& sink,
+                         StopEvent& stop);
     /// Ids of containers made from `image_id` ("sha256:..."), running ones first. For rmi.
     struct ImageUse {
         std::string container_id;
@@ -206,6 +224,11 @@ public:
     /// Makes an image of a container and returns its id.
     std::string commit_container(const std::string& name, const CommitRequest& request,
                                  StopEvent& stop);
+
+    /// Sum of the sizes of all layers, in bytes.
+    std::uint64_t layer_bytes();
+    /// Sorted by name. Walks the volumes.
+    std::vector<api::VolumeUsage> volume_usage();
 
     // Exec.
     std::string create_exec(const std::string& name, const api::ExecCreateRequest& request);

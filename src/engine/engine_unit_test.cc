@@ -1,7 +1,10 @@
 #include "base/error.hh"
+#include "base/sys.hh"
 #include "base/time.hh"
+#include "engine/event_log.hh"
 #include "engine/events.hh"
 #include "engine/files.hh"
+#include "engine/health.hh"
 #include "engine/merge.hh"
 #include "engine/mounts.hh"
 #include "engine/names.hh"
@@ -11,10 +14,12 @@
 #include "engine/text.hh"
 #include "engine/validate.hh"
 
+#include <fcntl.h>
 #include <gtest/gtest.h>
 
 #include <algorithm>
 #include <csignal>
+#include <cstdlib>
 
 namespace hull::engine {
 namespace {
@@ -280,27 +285,19 @@ TEST(Validate, WhatIsNotSupportedIsNeverIgnored) {
     struct {
         const char* name;
         void (*change)(api::CreateRequest&);
-    } const cases[] =
-        {
-            {"bridge", [](api::CreateRequest& r) { r.host_config.network_mode = "default"; }},
-            {"network", [](api::CreateRequest& r) { r.host_config.network_mode = "mynet"; }},
-            {"ports", [](api::CreateRequest& r) { r.host_config.port_bindings["80/tcp"]; }},
-            {"publish all", [](api::CreateRequest& r) { r.host_config.publish_all_ports = true; }},
-            {"links", [](api::CreateRequest& r) { r.host_config.links.push_back("a:b"); }},
-            {"volumes from",
-             [](api::CreateRequest& r) { r.host_config.volumes_from.push_back("a"); }},
-            {"storage",
-             [](api::CreateRequest& r) { r.host_config.storage_opt.emplace("size", "1g"); }},
-            {"health",
-             [](api::CreateRequest& r) {
-        r.config.healthcheck.emplace();
-        r.config.healthcheck->test.push_back("CMD");
-             }},
-            {"gpu", [](api::CreateRequest& r) { r.host_config.device_requests.emplace_back(); }},
-            {"log tag",
-             [](api::CreateRequest& r) { r.host_config.log_config.config["tag"] = "x"; }},
-            {"apparmor",
-             [](api::CreateRequest& r) { r.host_config.security_opt.push_back("apparmor=mine"); }},
+    } const cases[] = {
+        {"bridge", [](api::CreateRequest& r) { r.host_config.network_mode = "default"; }},
+        {"network", [](api::CreateRequest& r) { r.host_config.network_mode = "mynet"; }},
+        {"ports", [](api::CreateRequest& r) { r.host_config.port_bindings["80/tcp"]; }},
+        {"publish all", [](api::CreateRequest& r) { r.host_config.publish_all_ports = true; }},
+        {"links", [](api::CreateRequest& r) { r.host_config.links.push_back("a:b"); }},
+        {"volumes from", [](api::CreateRequest& r) { r.host_config.volumes_from.push_back("a"); }},
+        {"storage", [](api::CreateRequest& r) { r.host_config.storage_opt.emplace("size", "1g"); }},
+        {"log driver", [](api::CreateRequest& r) { r.host_config.log_config.type = "syslog"; }},
+        {"gpu", [](api::CreateRequest& r) { r.host_config.device_requests.emplace_back(); }},
+        {"log tag", [](api::CreateRequest& r) { r.host_config.log_config.config["tag"] = "x"; }},
+        {"apparmor",
+         [](api::CreateRequest& r) { r.host_config.security_opt.push_back("apparmor=mine"); }},
     };
     const Host host = small_host();
     for (const auto& [name, change] : cases) {
@@ -676,6 +673,150 @@ TEST(Events, SinceReplaysAndUntilEnds) {
         stop);
     EXPECT_EQ(seen, "create start die ");
     EXPECT_EQ(bus.listeners(), 0);
+}
+
+class TemporaryDirectory {
+public:
+    TemporaryDirectory() {
+        char name[] = "/tmp/hull-engine-test-XXXXXX";
+        if (!::mkdtemp(name)) throw_errno(errno, "mkdtemp");
+        path_ = name;
+    }
+    ~TemporaryDirectory() { sys::remove_tree(path_); }
+    TemporaryDirectory(const TemporaryDirectory&) = delete;
+    TemporaryDirectory& operator=(const TemporaryDirectory&) = delete;
+    const Path& path() const { return path_; }
+
+private:
+    Path path_;
+};
+
+/// What a listener sees that is held up at its first event until `later` more are published.
+std::vector<api::EventMessage> events_of_slow_listener(EventBus& bus, int later) {
+    EventQuery query;
+    query.since_ns = 0;
+    std::vector<api::EventMessage> seen;
+    StopEvent stop;
+    bus.publish(make_event("first", {}));
+    bus.stream(
+        query, [] {},
+        [&](const api::EventMessage& event) {
+        seen.push_back(event);
+        if (seen.size() == 1)
+            for (int i = 0; i < later; ++i)
+                bus.publish(make_event(i + 1 < later ? "x" : "end", {}));
+        return event.action != "end";
+        },
+        stop);
+    return seen;
+}
+
+TEST(Events, SlowListenerGetsAllFromTheLog) {
+    const TemporaryDirectory directory;
+    EventBus bus;
+    bus.keep_in(directory.path());
+    const auto seen = events_of_slow_listener(bus, 5000);
+    ASSERT_EQ(seen.size(), 5001U);
+    for (std::size_t i = 0; i < seen.size(); ++i) EXPECT_EQ(seen[i].sequence, i + 1);
+}
+
+TEST(Events, SlowListenerIsToldWhatItMissed) {
+    EventBus bus;
+    const auto seen = events_of_slow_listener(bus, 3000);
+    ASSERT_EQ(seen.size(), 1U + 1 + 1024);
+    EXPECT_EQ(seen[1].type, "daemon");
+    EXPECT_EQ(seen[1].action, "gap");
+    EXPECT_EQ(seen[1].actor.attributes.at("missed"), std::to_string(3000 - 1024));
+    EXPECT_EQ(seen[2].sequence, 1U + 3000 - 1024 + 1);
+}
+
+TEST(Events, LogOutlivesTheDaemonAndATornLine) {
+    const TemporaryDirectory directory;
+    {
+        EventBus bus;
+        bus.keep_in(directory.path());
+        bus.publish(make_event("create", {{"sequence", "77"}}));
+        bus.publish(make_event("start", {}));
+    }
+    {
+        const Fd file = sys::open(join(directory.path(), "newer"), O_WRONLY | O_APPEND);
+        sys::write_all(file.get(), R"({"Type":"container","Action":"di)");
+    }
+    EventBus bus;
+    bus.keep_in(directory.path());
+    const auto seen = events_of_slow_listener(bus, 1);
+    ASSERT_EQ(seen.size(), 4U);
+    EXPECT_EQ(seen[0].action, "create");
+    EXPECT_EQ(seen[3].sequence, 4U);
+}
+
+TEST(Events, LogKeepsTwoSegments) {
+    const TemporaryDirectory directory;
+    EventLog log(directory.path(), 1000);
+    api::EventMessage event = make_event("start", {});
+    for (event.sequence = 1; event.sequence <= 100; ++event.sequence) log.append(event);
+    const auto tail = log.read_tail(1000);
+    ASSERT_FALSE(tail.empty());
+    EXPECT_GT(tail.front().sequence, 50U);
+    EXPECT_EQ(tail.back().sequence, 100U);
+    EXPECT_EQ(log.read(1, 3).size(), 3U);
+    EXPECT_EQ(log.read(100, 3).size(), 1U);
+}
+
+// ---------------------------------------------------------------- health
+
+ProbeResult probe(int exit_code, std::int64_t started_ns) {
+    return {
+        .started_ns = started_ns, .ended_ns = started_ns + 1, .exit_code = exit_code, .output = ""};
+}
+
+TEST(Health, RetriesInARowMakeUnhealthyAndOneSuccessHealthy) {
+    HealthCheck check;
+    check.retries = 3;
+    Health health;
+    health.status = Health::Status::starting;
+    for (int code : {1, 1}) health = after_probe(health, check, 0, probe(code, 1));
+    EXPECT_EQ(health.status, Health::Status::starting);
+    health = after_probe(health, check, 0, probe(0, 1));
+    EXPECT_EQ(health.status, Health::Status::healthy);
+    EXPECT_EQ(health.failing_streak, 0);
+    for (int code : {1, 2, -1}) health = after_probe(health, check, 0, probe(code, 1));
+    EXPECT_EQ(health.status, Health::Status::unhealthy);
+    EXPECT_EQ(health.failing_streak, 3);
+    EXPECT_EQ(health.log.size(), 5U);
+}
+
+TEST(Health, FailuresOfTheStartPeriodCountOnlyOnceItWasHealthy) {
+    HealthCheck check;
+    check.retries = 1;
+    check.start_period_ns = 100;
+    Health health;
+    health.status = Health::Status::starting;
+    health = after_probe(health, check, 1000, probe(1, 1099));
+    EXPECT_EQ(health.status, Health::Status::starting);
+    EXPECT_EQ(health.failing_streak, 0);
+    const Health late = after_probe(health, check, 1000, probe(1, 1100));
+    EXPECT_EQ(late.status, Health::Status::unhealthy);
+    health = after_probe(health, check, 1000, probe(0, 1050));
+    health = after_probe(health, check, 1000, probe(1, 1060));
+    EXPECT_EQ(health.status, Health::Status::unhealthy);
+}
+
+TEST(Health, ChecksMoreOftenWhileItStarts) {
+    api::ContainerConfig config;
+    config.healthcheck.emplace().test = api::Strings(std::vector<std::string>{"CMD", "true"});
+    config.healthcheck->start_period = 60'000'000'000;
+    const HealthCheck check = make_health_check(config);
+    EXPECT_EQ(check.command, std::vector<std::string>{"true"});
+    Health health;
+    health.status = Health::Status::starting;
+    EXPECT_EQ(next_probe_delay_ns(health, check, 0), 5'000'000'000);
+    EXPECT_EQ(next_probe_delay_ns(health, check, 60'000'000'000), 30'000'000'000);
+    health.status = Health::Status::healthy;
+    EXPECT_EQ(next_probe_delay_ns(health, check, 0), 30'000'000'000);
+    EXPECT_EQ(go_duration(30'000'000'000), "30s");
+    EXPECT_EQ(go_duration(90'500'000'000), "1m30.5s");
+    EXPECT_EQ(go_duration(200'000'000), "200ms");
 }
 
 }  // namespace

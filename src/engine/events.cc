@@ -78,11 +78,20 @@ bool matches(const api::EventMessage& event, const Filters& filters) {
     });
 }
 
+void EventBus::keep_in(const Path& directory) {
+    std::lock_guard lock(mutex_);
+    log_ = std::make_unique<EventLog>(directory);
+    for (api::EventMessage& event : log_->read_tail(ring_size)) ring_.push_back(std::move(event));
+    if (!ring_.empty()) first_number_ = ring_.front().sequence;
+}
+
 void EventBus::publish(api::EventMessage event) {
     std::lock_guard lock(mutex_);
     // Listeners go on from a number and until a time, so both must grow together.
     event.time_ns = now_ns();
     if (!ring_.empty()) event.time_ns = std::max(event.time_ns, ring_.back().time_ns + 1);
+    event.sequence = first_number_ + ring_.size();
+    if (log_) log_->append(event);
     ring_.push_back(std::move(event));
     if (ring_.size() > ring_size) {
         ring_.pop_front();
@@ -96,6 +105,44 @@ int EventBus::listeners() {
     return static_cast<int>(wakeups_.size());
 }
 
+/// Where a listener begins: with what comes, or in the ring, or before it in the log.
+std::uint64_t EventBus::first_wanted(const EventQuery& query) {
+    if (!query.since_ns) return first_number_ + ring_.size();
+    const bool ring_has_all = !ring_.empty() && ring_.front().time_ns < *query.since_ns;
+    return ring_has_all || !log_ ? first_number_ : 1;
+}
+
+/// The events from `next` on, which moves behind them. Lost ones are told of, unless they were
+/// before the listener came (`is_first`).
+EventBus::Batch EventBus::next_batch(std::uint64_t& next, bool is_first) {
+    Batch batch;
+    std::uint64_t in_memory = 0;
+    {
+        std::lock_guard lock(mutex_);
+        in_memory = first_number_;
+        if (next >= in_memory || !log_) {
+            const std::uint64_t skipped = std::max(next, in_memory) - in_memory;
+            batch.events.assign(ring_.begin() + static_cast<std::ptrdiff_t>(skipped), ring_.end());
+            batch.is_last = true;
+        }
+    }
+    // Not under the lock: publishers do not wait for a disk.
+    if (!batch.is_last) batch.events = log_->read(next, ring_size);
+    const std::uint64_t found =
+        batch.events.empty() ? std::max(next, in_memory) : batch.events.front().sequence;
+    const std::uint64_t missed = found - next;
+    next = batch.events.empty() ? found : batch.events.back().sequence + 1;
+    if (missed > 0 && !is_first) {
+        api::EventMessage gap;
+        gap.type = "daemon";
+        gap.action = "gap";
+        gap.actor.attributes["missed"] = std::to_string(missed);
+        gap.time_ns = now_ns();
+        batch.events.insert(batch.events.begin(), std::move(gap));
+    }
+    return batch;
+}
+
 void EventBus::stream(const EventQuery& query, const std::function<void()>& begin,
                       const std::function<bool(const api::EventMessage&)>& sink, StopEvent& stop) {
     check_event_filters(query.filters);
@@ -106,7 +153,7 @@ void EventBus::stream(const EventQuery& query, const std::function<void()>& begi
     {
         std::lock_guard lock(mutex_);
         wakeup = wakeups_.insert(wakeups_.end(), std::move(own_wakeup));
-        next = query.since_ns ? first_number_ : first_number_ + ring_.size();
+        next = first_wanted(query);
     }
     struct Unsubscribe {
         EventBus& bus;
@@ -116,22 +163,19 @@ void EventBus::stream(const EventQuery& query, const std::function<void()>& begi
             bus.wakeups_.erase(position);
         }
     } unsubscribe{*this, wakeup};
+    const auto is_wanted = [&](const api::EventMessage& event) {
+        if (event.sequence == 0) return true;  // a gap, of which nobody knows what was in it
+        if (query.since_ns && event.time_ns < *query.since_ns) return false;
+        if (query.until_ns && event.time_ns > *query.until_ns) return false;
+        return matches(event, query.filters);
+    };
 
     begin();
-    for (;;) {
-        std::vector<api::EventMessage> batch;
-        {
-            std::lock_guard lock(mutex_);
-            next = std::max(next, first_number_);
-            for (; next < first_number_ + ring_.size(); ++next) {
-                const api::EventMessage& event = ring_[next - first_number_];
-                if (query.since_ns && event.time_ns < *query.since_ns) continue;
-                if (query.until_ns && event.time_ns > *query.until_ns) continue;
-                if (matches(event, query.filters)) batch.push_back(event);
-            }
-        }
-        for (const api::EventMessage& event : batch)
-            if (!sink(event)) return;
+    for (bool is_first = true;; is_first = false) {
+        const Batch batch = next_batch(next, is_first);
+        for (const api::EventMessage& event : batch.events)
+            if (is_wanted(event) && !sink(event)) return;
+        if (!batch.is_last) continue;
 
         int timeout_ms = -1;
         if (query.until_ns) {

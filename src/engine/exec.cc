@@ -188,6 +188,7 @@ void Engine::Implementation::start_exec(const std::string& exec_id, const ExecSt
 
 void Engine::Implementation::on_exec_exit(const std::string&, const std::string& exec_id,
                                           int code) {
+    if (prober_.ended(exec_id, code)) return;
     ExecPointer exec;
     {
         auto execs = execs_.lock();

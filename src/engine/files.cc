@@ -244,6 +244,11 @@ void remove_volume(const Path& data_root, const std::string& name) {
     sys::remove_tree(join(join(data_root, "volumes"), name));
 }
 
+std::vector<std::string> find_names(const Path& directory) {
+    if (!sys::find_stat(directory)) return {};
+    return sys::list_directory(directory);
+}
+
 std::uint64_t tree_bytes(const Path& directory) {
     std::uint64_t bytes = 0;
     std::set<std::pair<dev_t, ino_t>> seen;

@@ -51,4 +51,7 @@ constexpr std::uint64_t container_files_bytes = 64 << 10;
 /// Bytes in the regular files of a tree (blocks of hard links counted once), as `ps -s` shows.
 std::uint64_t tree_bytes(const Path& directory);
 
+/// Names in a directory; none when there is no such directory.
+std::vector<std::string> find_names(const Path& directory);
+
 }  // namespace hull::engine

@@ -8,6 +8,7 @@
 #include "engine/files.hh"
 #include "engine/files_run.hh"
 #include "engine/host.hh"
+#include "engine/prober.hh"
 #include "engine/restarter.hh"
 #include "engine/seccomp_cache.hh"
 #include "engine/spec.hh"
@@ -40,7 +41,8 @@ struct Exec {
 using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on it own it
 
 /// Behind Engine. Its functions are spread over create.cc, lifecycle.cc, streams.cc, exec.cc,
-/// container_files.cc, views.cc, records.cc and recovery.cc.
+/// container_files.cc, views.cc, update.cc, disk_usage.cc, stats.cc, health.cc, records.cc and
+/// recovery.cc.
 class Engine::Implementation : public task::Listener {
 public:
     Implementation(Options options, image::Images& images, store::Store& store,
@@ -100,6 +102,17 @@ public:
     api::SystemInfo info();
     api::SystemVersion version();
 
+    // update.cc
+    std::vector<std::string> update(const std::string& name, const api::HostConfig& changes);
+
+    // disk_usage.cc
+    std::uint64_t layer_bytes();
+    std::vector<api::VolumeUsage> volume_usage();
+
+    // stats.cc
+    void stats(const std::string& name, const StatsQuery& query, const std::function<void()>& begin,
+               const std::function<bool(const api::ContainerStats&)>& sink, StopEvent& stop);
+
     EventBus events;
 
 private:
@@ -141,9 +154,13 @@ private:
     /// With container.mutex held. Never fails for want of space: what has happened is seen at once
     /// and written as soon as that is possible. Until then the shim's files stand in for the row.
     void update_state(Container& container, const std::function<void(RunState&)>& change);
+    /// The same without a row: for what may be lost with the daemon.
+    static void show_state(Container& container, const std::function<void(RunState&)>& change);
     /// For `update_state`: a new run has begun.
     void begin_run(RunState& state, pid_t pid, unsigned long long start_time,
                    std::int64_t started_ns) const;
+    /// Takes container.mutex. Throws when the row cannot be written; then nothing has changed.
+    void write_definition(Container& container, std::shared_ptr<const Definition> definition);
     bool write_state(const Container& container);
     void save_later(const std::string& id);
     void save_unsaved();
@@ -160,6 +177,20 @@ private:
 
     // streams.cc
     void write_past_logs(const Record& record, const AttachOptions& options, int socket);
+
+    // update.cc
+    void set_limits(const Definition& definition);
+
+    // health.cc
+    static void begin_health(RunState& state, const Definition& definition);
+    void watch_health(Container& container);
+    void schedule_probe(const std::string& id, std::uint64_t ticket, std::int64_t delay_ns);
+    void start_probe(const std::string& id, std::uint64_t ticket);
+    void kill_probe(const std::string& id, const std::string& exec_id);
+    void take_probe_result(const std::string& id, std::uint64_t ticket, const ProbeResult& result);
+
+    // stats.cc
+    api::ContainerStats sample_stats(const Record& record);
 
     // exec.cc
     ExecPointer get_exec(const std::string& exec_id);
@@ -194,6 +225,7 @@ private:
 
     Cleaner cleaner_;
     Restarter restarter_;
+    Prober prober_;
     task::Tasks tasks_;  ///< last: its thread calls us, so it goes first
 };
 

@@ -57,6 +57,9 @@ void Engine::Implementation::start(const std::string& name, const std::string& d
             throw Error(ErrorKind::conflict,
                         "container is marked for removal and cannot be started");
         ++container->restart_ticket;
+        // By hand it begins anew: the start writes this down.
+        container->backoff_ns = 0;
+        show_state(*container, [](RunState& next) { next.restart_count = 0; });
     }
     start_locked(*container);
 }
@@ -183,7 +186,9 @@ void Engine::Implementation::start_locked(Container& container) {
         std::lock_guard lock(container.mutex);
         update_state(container, [&](RunState& state) {
             begin_run(state, result.pid, result.start_time, now_ns());
+            begin_health(state, *record->definition);
         });
+        watch_health(container);
         record = container.record;
         container.starting = false;
         early_exit = std::exchange(container.early_exit, std::nullopt);
@@ -252,6 +257,7 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
     {
         std::lock_guard lock(container.mutex);
         const Record& before = *container.record;
+        ++container.health_ticket;
         restarts = !container.removing && !container.keep_on_exit && should_restart(before, exit);
         removes_itself =
             before.definition->host.auto_remove && !container.removing && !container.keep_on_exit;
@@ -267,6 +273,8 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
                 state.error = exit.reason;
             state.finished_ns = finished_ns;
             if (restarts) ++state.restart_count;
+            // Docker's word for one that nobody checks any more.
+            if (state.health) state.health->status = Health::Status::unhealthy;
         };
         if (removes_itself) {
             // The row goes in a moment: until then "running" makes the next daemon remove it.
@@ -511,6 +519,8 @@ void Engine::Implementation::pause(const std::string& name, bool pause) {
         if (!container->record->state.is_running()) return;  // ended meanwhile
         update_state(*container,
                      [&](RunState& next) { next.phase = pause ? Phase::paused : Phase::running; });
+        ++container->health_ticket;
+        watch_health(*container);
         record = container->record;
     }
     publish(*record, pause ? "pause" : "unpause");

@@ -1,12 +1,14 @@
 #pragma once
 #include "api/types/container.hh"
 #include "base/json.hh"
+#include "engine/health.hh"
 
 #include <sys/types.h>
 
 #include <cstdint>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -16,7 +18,8 @@ namespace hull::engine {
 enum class Phase { created, running, paused, restarting, removing, exited, dead };
 std::string_view to_string(Phase phase);  ///< Docker's word
 
-/// What a container is: fixed at create. The config is already merged with the image's.
+/// What a container is: fixed at create, except for limits and the restart policy. The config is
+/// already merged with the image's.
 struct Definition {
     std::string id;
     std::int64_t created_ns = 0;
@@ -24,7 +27,8 @@ struct Definition {
     std::vector<std::string> diff_ids;
     api::ContainerConfig config;
     api::HostConfig host;
-    std::string path;  ///< program and arguments: entrypoint + cmd
+    bool has_default_log = false;  ///< the driver in `host` was the daemon's choice
+    std::string path;              ///< program and arguments: entrypoint + cmd
     std::vector<std::string> args;
     std::vector<api::MountPoint> mounts;         ///< as inspect shows them
     std::map<std::string, std::string> volumes;  ///< destination -> anonymous volume's name
@@ -41,6 +45,7 @@ struct RunState {
     std::string error;  ///< why it could not be started, or how the host ended it
     std::int64_t started_ns = 0, finished_ns = 0;  ///< 0: never
     int restart_count = 0;
+    std::optional<Health> health;  ///< absent: it has no check, or never ran
     bool stopped_by_user = false;  ///< suppresses the restart policy
 
     bool is_running() const { return phase == Phase::running || phase == Phase::paused; }
@@ -48,7 +53,7 @@ struct RunState {
 
 /// One immutable snapshot of a container: list and inspect read these and wait for nobody.
 struct Record {
-    std::shared_ptr<const Definition> definition;  ///< shared by all snapshots of the container
+    std::shared_ptr<const Definition> definition;  ///< shared by snapshots
     std::string name;                              ///< without the slash
     RunState state;
 

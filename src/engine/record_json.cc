@@ -26,6 +26,7 @@ json::Value to_json(const Definition& definition) {
         {"diff_ids", definition.diff_ids},
         {"config", api::to_json(definition.config)},
         {"host", api::to_json(definition.host)},
+        {"has_default_log", definition.has_default_log},
         {"path", definition.path},
         {"args", definition.args},
         {"mounts", api::to_json_array(definition.mounts)},
@@ -41,6 +42,8 @@ Definition parse_definition(const json::Value& value) {
     definition.diff_ids = value["diff_ids"].as_strings();
     definition.config = api::parse<api::ContainerConfig>(value["config"]);
     definition.host = api::parse<api::HostConfig>(value["host"]);
+    if (value["has_default_log"].is_bool())  // older rows have none
+        definition.has_default_log = value["has_default_log"].as_bool();
     definition.path = value["path"].as_string();
     definition.args = value["args"].as_strings();
     definition.mounts = api::parse_array<api::MountPoint>(value["mounts"]);
@@ -48,8 +51,31 @@ Definition parse_definition(const json::Value& value) {
     return definition;
 }
 
+static json::Value to_json(const Health& health) {
+    json::Array log;
+    for (const ProbeResult& result : health.log)
+        log.push_back(json::Object{{"started_ns", result.started_ns},
+                                   {"ended_ns", result.ended_ns},
+                                   {"exit_code", result.exit_code},
+                                   {"output", result.output}});
+    return json::Object{{"status", to_string(health.status)},
+                        {"failing_streak", health.failing_streak},
+                        {"log", std::move(log)}};
+}
+
+static Health parse_health(const json::Value& value) {
+    Health health;
+    health.status = parse_health_status(value["status"].as_string());
+    health.failing_streak = static_cast<int>(value["failing_streak"].as_int());
+    for (const json::Value& item : value["log"].as_array())
+        health.log.push_back({item["started_ns"].as_int(), item["ended_ns"].as_int(),
+                              static_cast<int>(item["exit_code"].as_int()),
+                              item["output"].as_string()});
+    return health;
+}
+
 json::Value to_json(const RunState& state) {
-    return json::Object{
+    json::Object object{
         {"phase", to_string(state.phase)},
         {"pid", static_cast<std::int64_t>(state.pid)},
         {"start_time", static_cast<std::uint64_t>(state.start_time)},
@@ -62,6 +88,8 @@ json::Value to_json(const RunState& state) {
         {"restart_count", state.restart_count},
         {"stopped_by_user", state.stopped_by_user},
     };
+    if (state.health) object.append("health", to_json(*state.health));
+    return object;
 }
 
 RunState parse_run_state(const json::Value& value) {
@@ -77,6 +105,7 @@ RunState parse_run_state(const json::Value& value) {
     state.finished_ns = value["finished_ns"].as_int();
     state.restart_count = static_cast<int>(value["restart_count"].as_int());
     state.stopped_by_user = value["stopped_by_user"].as_bool();
+    if (value["health"].is_object()) state.health = parse_health(value["health"]);
     return state;
 }
 

@@ -45,11 +45,27 @@ bool Engine::Implementation::write_state(const Container& container) {
     }
 }
 
-void Engine::Implementation::update_state(Container& container,
-                                          const std::function<void(RunState&)>& change) {
+void Engine::Implementation::write_definition(Container& container,
+                                              std::shared_ptr<const Definition> definition) {
+    std::lock_guard lock(container.mutex);
+    if (container.removed) throw Error(ErrorKind::not_found, "No such container: {}", container.id);
+    database_.execute("UPDATE containers SET definition = ? WHERE id = ?",
+                      json::dump(to_json(*definition)), container.id);
+    auto next = std::make_shared<Record>(*container.record);
+    next->definition = std::move(definition);
+    container.record = std::move(next);
+}
+
+void Engine::Implementation::show_state(Container& container,
+                                        const std::function<void(RunState&)>& change) {
     auto next = std::make_shared<Record>(*container.record);
     change(next->state);
     container.record = std::move(next);
+}
+
+void Engine::Implementation::update_state(Container& container,
+                                          const std::function<void(RunState&)>& change) {
+    show_state(container, change);
     if (!write_state(container) && !std::exchange(container.unsaved, true))
         save_later(container.id);
     container.changed.notify_all();

@@ -29,11 +29,6 @@ bool is_container_id(std::string_view name) {
            name.find_first_not_of("0123456789abcdef") == std::string_view::npos;
 }
 
-std::vector<std::string> find_names(const Path& directory) {
-    if (!sys::find_stat(directory)) return {};
-    return sys::list_directory(directory);
-}
-
 /// True when containers can run under docker-default. Without apparmor_parser they run unconfined,
 /// as Docker's do; that it is there and fails is for `AppArmorDefault::problem`.
 AppArmorDefault load_apparmor(const Host& host) {
@@ -71,6 +66,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
     sys::mkdir_all(join(options_.data_root, "containers"), 0710);
     make_skeleton(skeleton_directory(options_));
     sys::mkdir_all(join(options_.exec_root, "containers"), 0711);
+    events.keep_in(join(options_.data_root, "events"));
     database_.migrate("engine", migrations);
     daemon_id_ = daemon_id(database_);
     load_records();
@@ -97,6 +93,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
 }
 
 Engine::Implementation::~Implementation() {
+    prober_.stop();  // its jobs ask the tasks, which go first
     save_unsaved();
     images_.set_container_uses({});
     images_.set_event_sink({});
@@ -155,6 +152,7 @@ void Engine::Implementation::adopt(Container& container) {
         std::lock_guard lock(container.mutex);
         container.starting = false;
         if (!ended) ended = std::exchange(container.early_exit, std::nullopt);
+        if (!ended) watch_health(container);
     }
     if (ended) handle_exit(container, *ended);
 }
@@ -167,6 +165,7 @@ bool Engine::Implementation::settle_unrecorded_run(Container& container) {
         std::lock_guard lock(container.mutex);
         update_state(container, [&](RunState& state) {
             begin_run(state, init.pid, init.start_time, init.started_ns);
+            begin_health(state, *container.snapshot()->definition);
         });
     };
     if (const auto init = task::find_recorded_init(where.runtime_directory)) {
@@ -183,6 +182,15 @@ bool Engine::Implementation::settle_unrecorded_run(Container& container) {
     return true;
 }
 
+/// Whether one that had ended runs when the daemon starts: `always` even when it was stopped by
+/// hand, the others not.
+static bool comes_back_with_daemon(const Record& record) {
+    if (record.state.phase != Phase::exited) return false;
+    const api::RestartPolicy& policy = record.definition->host.restart_policy;
+    if (policy.name == "always") return true;
+    return policy.name == "unless-stopped" && !record.state.stopped_by_user;
+}
+
 void Engine::Implementation::adopt_all() {
     for (const ContainerPointer& container : table_.list()) {
         RecordPointer record = container->snapshot();
@@ -197,8 +205,7 @@ void Engine::Implementation::adopt_all() {
                 container->removing = true;
                 remove_ended(*container);
             } else if (record->state.phase == Phase::restarting ||
-                       (host.restart_policy.name == "always" &&
-                        record->state.phase == Phase::exited)) {
+                       comes_back_with_daemon(*record)) {
                 schedule_restart(*container, container->restart_ticket, 0);
             }
         } catch (const std::exception& error) {

@@ -366,8 +366,7 @@ void set_block_io(oci::BlockIoResources& io, const api::HostConfig& host) {
     io.throttle_write_iops = throttles(host.blkio_device_write_iops);
 }
 
-void set_resources(oci::Spec& spec, const api::HostConfig& host) {
-    oci::Resources& resources = spec.linux_.resources;
+void set_resources(oci::Resources& resources, const api::HostConfig& host) {
     resources.memory.limit = unless_zero<std::int64_t>(host.memory);
     resources.memory.reservation = unless_zero<std::int64_t>(host.memory_reservation);
     if (host.memory > 0) resources.memory.swap = unless_zero<std::int64_t>(host.memory_swap);
@@ -441,6 +440,12 @@ oci::Process make_process(const SpecInputs& inputs) {
 }
 
 }  // namespace
+
+oci::Resources make_resources(const api::HostConfig& host) {
+    oci::Resources resources;
+    set_resources(resources, host);
+    return resources;
+}
 
 bool has_private_network(const api::HostConfig& host) {
     return host.network_mode != "host" && container_of_mode(host.network_mode).empty();
@@ -521,7 +526,7 @@ oci::Spec make_spec(const SpecInputs& inputs) {
     set_mounts(spec, inputs);
     set_hidden_paths(spec, inputs);
     set_devices(spec, host);
-    set_resources(spec, host);
+    set_resources(spec.linux_.resources, host);
     set_sysctls(spec, host);
     return spec;
 }

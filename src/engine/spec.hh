@@ -41,6 +41,9 @@ struct SpecInputs {
 /// nothing.
 oci::Spec make_spec(const SpecInputs& inputs);
 
+/// The limits of make_spec alone, without device rules.
+oci::Resources make_resources(const api::HostConfig& host);
+
 /// Profile text to compile; "" is unconfined.
 std::string seccomp_profile_text(const Definition& definition, const Options& options);
 

@@ -52,9 +52,23 @@ void check_config(const api::ContainerConfig& config) {
 }
 
 void check_healthcheck(const api::ContainerConfig& config) {
-    if (config.healthcheck && !config.healthcheck->test.empty() &&
-        config.healthcheck->test.front() != "NONE")
-        unsupported("health checks are not supported yet: use --no-healthcheck");
+    if (!config.healthcheck) return;
+    const api::HealthConfig& check = *config.healthcheck;
+    constexpr std::int64_t shortest_ns = 1'000'000;
+    const std::pair<const char*, std::int64_t> durations[] = {
+        {"Interval", check.interval},
+        {"Timeout", check.timeout},
+        {"StartPeriod", check.start_period},
+        {"StartInterval", check.start_interval},
+    };
+    for (const auto& [name, ns] : durations)
+        if (ns != 0 && ns < shortest_ns) refuse("{} in Healthcheck cannot be less than 1ms", name);
+    if (check.retries < 0) refuse("Retries in Healthcheck cannot be negative");
+    if (check.test.empty()) return;
+    const std::string& kind = check.test.front();
+    if (kind != "NONE" && kind != "CMD" && kind != "CMD-SHELL")
+        refuse("unknown health check type '{}': use CMD, CMD-SHELL or NONE", kind);
+    if (kind != "NONE" && check.test.size() < 2) refuse("the health check {} has no command", kind);
 }
 
 // ---------------------------------------------------------------- limits
@@ -262,21 +276,12 @@ void check_namespaces(api::CreateRequest& request, const Host& machine) {
                host.cgroup_parent);
 }
 
-void check_restart_policy(api::HostConfig& host) {
-    api::RestartPolicy& policy = host.restart_policy;
-    static const std::set<std::string_view> names = {"", "no", "always", "unless-stopped",
-                                                     "on-failure"};
-    if (!names.contains(policy.name)) refuse("invalid restart policy '{}'", policy.name);
-    if (policy.maximum_retry_count != 0 && policy.name != "on-failure")
-        refuse("maximum retry count cannot be used with restart policy '{}'", policy.name);
-    if (policy.maximum_retry_count < 0) refuse("maximum retry count cannot be negative");
-    if (policy.name.empty()) policy.name = "no";
-    if (host.auto_remove && policy.name != "no")
-        refuse("can't create 'AutoRemove' container with restart policy");
-}
-
 void check_log_config(const api::LogConfig& log) {
     static const std::set<std::string_view> drivers = {"", "local", "json-file", "none"};
+    static const std::set<std::string_view> later = {"awslogs", "etwlogs",  "fluentd", "gcplogs",
+                                                     "gelf",    "journald", "splunk",  "syslog"};
+    if (later.contains(log.type))
+        unsupported("log driver {} is not supported yet: use local, json-file or none", log.type);
     if (!drivers.contains(log.type))
         refuse("logger: no log driver named '{}' is registered", log.type);
     for (const auto& [name, value] : log.config) {
@@ -418,19 +423,42 @@ std::vector<std::string> effective_capabilities(const api::HostConfig& host) {
     return result;
 }
 
+void validate_limits(api::HostConfig& host, const Host& machine, Warnings& warnings) {
+    check_memory(host, machine, warnings);
+    check_cpu(host, machine);
+    check_block_io(host);
+    if (host.pids_limit && *host.pids_limit > 0 && !machine.has_pids_cgroup) {
+        warnings.push_back(
+            "Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. "
+            "PIDs limit discarded.");
+        host.pids_limit.reset();
+    }
+}
+
+void validate_restart_policy(api::HostConfig& host) {
+    api::RestartPolicy& policy = host.restart_policy;
+    static const std::set<std::string_view> names = {"", "no", "always", "unless-stopped",
+                                                     "on-failure"};
+    if (!names.contains(policy.name)) refuse("invalid restart policy '{}'", policy.name);
+    if (policy.maximum_retry_count != 0 && policy.name != "on-failure")
+        refuse("maximum retry count cannot be used with restart policy '{}'", policy.name);
+    if (policy.maximum_retry_count < 0) refuse("maximum retry count cannot be negative");
+    if (policy.name.empty()) policy.name = "no";
+    if (host.auto_remove && policy.name != "no")
+        refuse("can't create 'AutoRemove' container with restart policy");
+}
+
 std::vector<std::string> validate(api::CreateRequest& request, const Host& machine) {
     Warnings warnings;
     api::HostConfig& host = request.host_config;
     check_config(request.config);
     check_healthcheck(request.config);
-    check_memory(host, machine, warnings);
-    check_cpu(host, machine);
-    check_block_io(host);
+    validate_limits(host, machine, warnings);
     check_ulimits(host);
     check_namespaces(request, machine);
     check_network(request, warnings);
     check_sysctls(host);
-    check_restart_policy(host);
+    validate_restart_policy(host);
     check_log_config(host.log_config);
     check_devices(host);
     check_rest(host, warnings);
@@ -438,12 +466,6 @@ std::vector<std::string> validate(api::CreateRequest& request, const Host& machi
     SecurityOptions security = parse_security_options(host);
     if (!security.apparmor.empty() && security.apparmor != "unconfined" && !machine.has_apparmor)
         unsupported("apparmor={}: this host has no AppArmor", security.apparmor);
-    if (host.pids_limit && *host.pids_limit > 0 && !machine.has_pids_cgroup) {
-        warnings.push_back(
-            "Your kernel does not support PIDs limit capabilities or the cgroup is not mounted. "
-            "PIDs limit discarded.");
-        host.pids_limit.reset();
-    }
     return warnings;
 }
 

@@ -24,4 +24,9 @@ std::vector<std::string> effective_capabilities(const api::HostConfig& host);
 /// shows (MemorySwap, NetworkMode …). Returns warnings for the user.
 std::vector<std::string> validate(api::CreateRequest& request, const Host& machine);
 
+/// Of `validate`, what `update` may change.
+void validate_limits(api::HostConfig& host, const Host& machine,
+                     std::vector<std::string>& warnings);
+void validate_restart_policy(api::HostConfig& host);
+
 }  // namespace hull::engine

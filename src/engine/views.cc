@@ -19,12 +19,31 @@ const std::set<std::string_view> list_filters = {
     "ancestor", "before", "expose",  "exited",  "health", "id",     "isolation", "is-task",
     "label",    "name",   "network", "publish", "since",  "status", "volume"};
 
+/// " (healthy)", " (health: starting)"; "" without a check.
+std::string health_text(const RunState& state) {
+    if (!state.health || state.health->status == Health::Status::none) return "";
+    if (state.health->status == Health::Status::starting) return " (health: starting)";
+    return fmt::format(" ({})", to_string(state.health->status));
+}
+
+api::Health health_view(const Health& health) {
+    api::Health view;
+    view.status = to_string(health.status);
+    view.failing_streak = health.failing_streak;
+    view.log = std::vector<api::HealthcheckResult>();
+    for (const ProbeResult& result : health.log)
+        view.log.push_back({format_rfc3339(result.started_ns), format_rfc3339(result.ended_ns),
+                            result.exit_code, result.output});
+    return view;
+}
+
 /// "Up 5 minutes (Paused)", "Exited (1) 2 hours ago", …
 std::string status_text(const RunState& state, std::int64_t now) {
     const std::string since_end = human_duration(now - state.finished_ns);
     switch (state.phase) {
         case Phase::created: return "Created";
-        case Phase::running: return "Up " + human_duration(now - state.started_ns);
+        case Phase::running:
+            return "Up " + human_duration(now - state.started_ns) + health_text(state);
         case Phase::paused: return "Up " + human_duration(now - state.started_ns) + " (Paused)";
         case Phase::restarting:
             return fmt::format("Restarting ({}) {} ago", state.exit_code, since_end);
@@ -95,7 +114,8 @@ bool value_fits(const std::string& filter, const std::string& wanted, const Reco
     if (filter == "volume") return volume_fits(definition, wanted);
     if (filter == "network") return definition.host.network_mode == wanted;
     if (filter == "ancestor") return context.ancestor_ids.contains(definition.image_id);
-    if (filter == "health") return wanted == "none";
+    if (filter == "health")
+        return wanted == (record.state.health ? to_string(record.state.health->status) : "none");
     if (filter == "expose") return port_fits(definition, wanted);
     if (filter == "publish") return false;  // nothing is published yet
     if (filter == "is-task") return wanted == "false";
@@ -128,6 +148,10 @@ void check_list_filters(const Filters& filters) {
         for (const std::string& value : values) {
             if (name == "status" && !statuses.contains(value))
                 throw Error(ErrorKind::invalid_argument, "invalid filter 'status={}'", value);
+            if (name == "health" && value != "none" && value != "starting" && value != "healthy" &&
+                value != "unhealthy")
+                throw Error(ErrorKind::invalid_argument, "Unrecognised filter value for health: {}",
+                            value);
             if (name == "exited" && !find_integer(value))
                 throw Error(ErrorKind::invalid_argument, "invalid filter 'exited={}'", value);
         }
@@ -267,6 +291,7 @@ api::ContainerInspect Engine::Implementation::inspect(const std::string& name, b
     view.state.error = state.error;
     view.state.started_at = time_text(state.started_ns);
     view.state.finished_at = time_text(state.finished_ns);
+    if (state.health) view.state.health = health_view(*state.health);
     view.image = definition.image_id;
     view.resolv_conf_path = where.resolv_conf;
     view.hostname_path = where.hostname;
@@ -281,6 +306,9 @@ api::ContainerInspect Engine::Implementation::inspect(const std::string& name, b
     if (!exec_ids.empty())
         view.exec_ids = std::vector<std::string>(exec_ids.begin(), exec_ids.end());
     view.host_config = definition.host;
+    // Clients take this for "its logs can be read" (docker-py): ADR 11.
+    if (definition.has_default_log && definition.host.log_config.type == "local")
+        view.host_config.log_config = {"json-file", {}};
     view.graph_driver.name = view.driver;
     view.graph_driver.data = std::map<std::string, std::string>{
         {"UpperDir", where.upper}, {"WorkDir", where.work}, {"MergedDir", where.rootfs}};

@@ -156,15 +156,14 @@ void container_logs(Call& call) {
     if (!query.use_stdout && !query.use_stderr)
         throw Error(ErrorKind::invalid_argument,
                     "Bad parameters: you must choose at least one stream");
-    if (call.flag("details"))
-        throw Error(ErrorKind::unsupported, "log details are not supported yet");
     query.since_ns = parse_unix_time(call.query("since")).value_or(0);
     query.until_ns = parse_unix_time(call.query("until")).value_or(0);
     query.tail = parse_tail(call.query("tail"));
 
     std::optional<LogStream> stream;
     call.engine.container_logs(
-        call.path("id"), query, [&](bool terminal) { stream.emplace(call, query, terminal); },
+        call.path("id"), query,
+        [&](bool terminal) { stream.emplace(call, query, terminal, call.flag("details")); },
         [&](const task::LogLine& line) {
         stream->write(line);
         return true;

@@ -45,8 +45,12 @@ std::int64_t parse_tail(std::string_view text) {
     return lines < 0 ? -1 : lines;
 }
 
-LogStream::LogStream(Call& call, const task::LogQuery& query, bool terminal)
-    : call_(call), terminal_(terminal), timestamps_(query.timestamps), follow_(query.follow) {
+LogStream::LogStream(Call& call, const task::LogQuery& query, bool terminal, bool details)
+    : call_(call),
+      terminal_(terminal),
+      timestamps_(query.timestamps),
+      follow_(query.follow),
+      details_(details) {
     call.exchange.start_stream(
         200, {{"Content-Type", std::string(stream_content_type(terminal, call.minor_version))}});
 }
@@ -54,6 +58,7 @@ LogStream::LogStream(Call& call, const task::LogQuery& query, bool terminal)
 void LogStream::write(const task::LogLine& line) {
     std::string time;
     if (timestamps_ && !line.is_continuation) time = format_rfc3339_fixed(line.time_ns) + " ";
+    if (details_ && !line.is_continuation) time += " ";
     if (!terminal_) {
         const std::size_t size = time.size() + line.bytes.size();
         const char header[8] = {static_cast<char>(line.stream),

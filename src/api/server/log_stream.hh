@@ -30,13 +30,14 @@ std::int64_t parse_tail(std::string_view text);
 /// Writes log lines as GET /containers/{id}/logs sends them. The header goes out at once.
 class LogStream {
 public:
-    LogStream(Call& call, const task::LogQuery& query, bool terminal);
+    /// `details`: each line begins with what log options add to it, which is nothing yet.
+    LogStream(Call& call, const task::LogQuery& query, bool terminal, bool details);
     void write(const task::LogLine& line);
     void flush();
 
 private:
     Call& call_;
-    const bool terminal_, timestamps_, follow_;
+    const bool terminal_, timestamps_, follow_, details_;
     std::string pending_;
 };
 

@@ -25,8 +25,6 @@ Response no_swarm(Call&) {
 }
 
 constexpr Route routes[] = {
-    {"GET", "/containers/{id}/stats", not_supported},
-    {"POST", "/containers/{id}/update", not_supported},
     {"GET", "/containers/{id}/attach/ws", not_supported},
     {"GET", "/containers/{id}/checkpoints", not_supported},
     {"POST", "/containers/{id}/checkpoints", not_supported},
@@ -53,7 +51,6 @@ constexpr Route routes[] = {
     {"PUT", "/volumes/{name}", not_supported},
     {"DELETE", "/volumes/{name}", not_supported},
     {"POST", "/auth", not_supported},
-    {"GET", "/system/df", not_supported},
     {"GET", "/debug/vars", not_supported},
     {"GET", "/distribution/{name...}/json", not_supported},
     {"GET", "/plugins", not_supported},

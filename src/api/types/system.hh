@@ -64,6 +64,8 @@ struct EventMessage {
     EventActor actor;
     std::string scope = "local";
     std::int64_t time_ns = 0;
+    /// Ours: counts up by one over all events of all daemons on these data, from 1. 0: none.
+    std::uint64_t sequence = 0;
 };
 
 /// One line of a progress stream (pull, load, import, build).

@@ -173,6 +173,7 @@ json::Value to_json(const EventMessage& value) {
     object.append("scope", value.scope);
     object.append("time", value.time_ns / 1'000'000'000);
     object.append("timeNano", value.time_ns);
+    if (value.sequence != 0) object.append("sequence", value.sequence);
     return object;
 }
 
@@ -182,6 +183,7 @@ void from_json(const json::Value& json, EventMessage& value) {
     reader("Action", value.action);
     reader("scope", value.scope);
     reader("timeNano", value.time_ns);
+    reader("sequence", value.sequence);
     if (json["Actor"].is_object()) {
         detail::Reader actor(json["Actor"].as_object());
         actor("ID", value.actor.id);

@@ -1,0 +1,105 @@
+#include "api/server/image_view.hh"
+#include "api/server/json_versions.hh"
+#include "api/server/routes.hh"
+#include "api/types/disk_usage.hh"
+#include "api/types/stats.hh"
+#include "engine/engine.hh"
+#include "image/images.hh"
+
+#include <map>
+#include <set>
+
+namespace hull::server {
+
+namespace {
+
+using http::Response;
+
+/// GET /containers/{id}/stats: one JSON object a second; with stream=0 one, of two samples, or
+/// with one-shot=1 of one.
+void container_stats(Call& call) {
+    call.engine.container_stats(
+        call.path("id"),
+        {.stream = call.flag("stream", true),
+         .one_shot = call.minor_version >= 41 && call.flag("one-shot")},
+        [&] {
+        call.exchange.start_stream(200, {{"Content-Type", "application/json"}});
+        },
+        [&](const api::ContainerStats& stats) {
+        call.exchange.write(json::dump(to_json(stats)) + "\n");
+        return true;
+    },
+        call.exchange.stop_event());
+}
+
+/// POST /containers/{id}/update: limits and the restart policy of HostConfig.
+Response update_container(Call& call) {
+    auto changes = call.body_as<api::HostConfig>();
+    if (call.minor_version < 40) changes.pids_limit.reset();  // older clients cannot mean it
+    const std::vector<std::string> warnings =
+        call.engine.update_container(call.path("id"), changes);
+    return Response::json(
+        json::Object{{"Warnings", warnings.empty() ? json::Value() : json::Value(warnings)}});
+}
+
+/// The objects that `type` asks for, all when it says nothing; since 1.42.
+std::set<std::string> wanted_types(Call& call) {
+    const std::set<std::string> all = {"container", "image", "volume", "build-cache"};
+    if (call.minor_version < 42) return all;
+    std::set<std::string> wanted;
+    for (const auto& [name, value] : call.exchange.query) {
+        if (name != "type") continue;
+        if (!all.contains(value))
+            throw Error(ErrorKind::invalid_argument, "unknown object type: {}", value);
+        wanted.insert(value);
+    }
+    return wanted.empty() ? all : wanted;
+}
+
+std::vector<api::ImageSummary> images_with_usage(
+    Call& call, const std::vector<api::ContainerSummary>& containers) {
+    std::map<std::string, std::int64_t> users;
+    for (const api::ContainerSummary& container : containers) ++users[container.image_id];
+    std::map<std::string, std::uint64_t> shared_bytes;
+    for (const image::ImageUsage& usage : call.images.disk_usage())
+        shared_bytes[usage.id] = usage.shared_bytes;
+    std::vector<api::ImageSummary> images = list_images(call.images, {});
+    for (api::ImageSummary& image : images) {
+        image.containers = users[image.id];
+        image.shared_size = static_cast<std::int64_t>(shared_bytes[image.id]);
+    }
+    return images;
+}
+
+/// GET /system/df: sizes of images, containers and volumes; there is no build cache.
+Response disk_usage(Call& call) {
+    const std::set<std::string> wanted = wanted_types(call);
+    api::DiskUsage usage;
+    // Images say how many containers they have, which needs no walk through those.
+    auto containers = call.engine.list_containers(
+        {.all = true, .size = wanted.contains("container"), .limit = 0, .filters = {}});
+    if (wanted.contains("image")) {
+        usage.layers_size = static_cast<std::int64_t>(call.engine.layer_bytes());
+        usage.images = images_with_usage(call, containers);
+    }
+    if (wanted.contains("container")) usage.containers = std::move(containers);
+    if (wanted.contains("volume")) usage.volumes = call.engine.volume_usage();
+    usage.has_build_cache = wanted.contains("build-cache");
+    json::Value reply = to_json(usage);
+    if (usage.containers.is_null()) return Response::json(reply);
+    for (json::Value& item : reply["Containers"].as_array())
+        adapt_container_summary(item, call.minor_version);
+    return Response::json(reply);
+}
+
+constexpr Route routes[] = {
+    {"POST", "/containers/{id}/update", update_container},
+    {"GET", "/system/df", disk_usage},
+    {"GET", "/containers/{id}/stats", nullptr, container_stats},
+};
+
+}  // namespace
+
+std::span<const Route> usage_routes() { return routes; }
+
+}  // namespace hull::server

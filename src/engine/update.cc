@@ -1,0 +1,146 @@
+#include "base/error.hh"
+#include "base/log.hh"
+#include "engine/implementation.hh"
+#include "engine/validate.hh"
+#include "linux/cgroup.hh"
+#include "runtime/convert.hh"
+
+namespace hull::engine {
+
+namespace {
+
+template <typename... Args>
+[[noreturn]] void refuse(fmt::format_string<Args...> text, Args&&... args) {
+    throw Error(ErrorKind::conflict, text, std::forward<Args>(args)...);
+}
+
+/// Docker's rules for a limit that excludes one the container has already.
+void check_conflicts(const api::HostConfig& host, const api::HostConfig& changes) {
+    if (changes.nano_cpus > 0 && host.cpu_period > 0)
+        refuse(
+            "Conflicting options: Nano CPUs cannot be updated as CPU Period has already been set");
+    if (changes.nano_cpus > 0 && host.cpu_quota > 0)
+        refuse(
+            "Conflicting options: Nano CPUs cannot be updated as CPU Quota has already been set");
+    if (changes.cpu_period > 0 && host.nano_cpus > 0)
+        refuse(
+            "Conflicting options: CPU Period cannot be updated as NanoCPUs has already been set");
+    if (changes.cpu_quota > 0 && host.nano_cpus > 0)
+        refuse("Conflicting options: CPU Quota cannot be updated as NanoCPUs has already been set");
+    // -1 is no limit of swap, which every limit of memory fits below.
+    if (changes.memory > host.memory_swap && host.memory_swap != -1 && changes.memory_swap == 0)
+        refuse(
+            "Memory limit should be smaller than already set memoryswap limit, update the "
+            "memoryswap at the same time");
+    if (host.auto_remove && !changes.restart_policy.name.empty() &&
+        changes.restart_policy.name != "no")
+        refuse("Restart policy cannot be updated because AutoRemove is enabled for the container");
+}
+
+/// What the request may hold and `update` does not change: it is refused, not forgotten.
+void check_members(const api::HostConfig& changes) {
+    const std::pair<const char*, bool> fixed[] = {
+        {"CgroupParent", !changes.cgroup_parent.empty()},
+        {"BlkioWeightDevice", !changes.blkio_weight_device.empty()},
+        {"BlkioDeviceReadBps", !changes.blkio_device_read_bps.empty()},
+        {"BlkioDeviceWriteBps", !changes.blkio_device_write_bps.empty()},
+        {"BlkioDeviceReadIOps", !changes.blkio_device_read_iops.empty()},
+        {"BlkioDeviceWriteIOps", !changes.blkio_device_write_iops.empty()},
+        {"Devices", !changes.devices.empty()},
+        {"DeviceCgroupRules", !changes.device_cgroup_rules.empty()},
+        {"DeviceRequests", !changes.device_requests.empty()},
+        {"Ulimits", !changes.ulimits.empty()},
+        {"MemorySwappiness", changes.memory_swappiness.has_value()},
+        {"OomKillDisable", changes.oom_kill_disable.value_or(false)},
+    };
+    for (const auto& [name, is_given] : fixed)
+        if (is_given)
+            throw Error(ErrorKind::invalid_argument,
+                        "{} cannot be changed by update: make the container again with it", name);
+}
+
+/// What is wrong whatever the container has is told first, as Docker does.
+void check_alone(api::HostConfig changes, const Host& machine) {
+    if (changes.memory == 0) changes.memory_swap = 0;  // it goes with the limit there is
+    std::vector<std::string> warnings;                 // of the whole, later
+    validate_limits(changes, machine, warnings);
+}
+
+template <typename T>
+void take(T& value, const T& change) {
+    if (change != T()) value = change;
+}
+
+void apply_changes(api::HostConfig& host, const api::HostConfig& changes) {
+    take(host.blkio_weight, changes.blkio_weight);
+    take(host.cpu_shares, changes.cpu_shares);
+    take(host.nano_cpus, changes.nano_cpus);
+    take(host.cpu_period, changes.cpu_period);
+    take(host.cpu_quota, changes.cpu_quota);
+    take(host.cpu_realtime_period, changes.cpu_realtime_period);
+    take(host.cpu_realtime_runtime, changes.cpu_realtime_runtime);
+    take(host.cpuset_cpus, changes.cpuset_cpus);
+    take(host.cpuset_mems, changes.cpuset_mems);
+    take(host.memory, changes.memory);
+    take(host.memory_swap, changes.memory_swap);
+    take(host.memory_reservation, changes.memory_reservation);
+    if (changes.pids_limit)
+        host.pids_limit = std::max<std::int64_t>(*changes.pids_limit, 0);  // 0: no limit any more
+    if (!changes.restart_policy.name.empty()) host.restart_policy = changes.restart_policy;
+}
+
+}  // namespace
+
+/// Gives the running container the limits of `definition`.
+void Engine::Implementation::set_limits(const Definition& definition) {
+    oci::Resources resources = make_resources(definition.host);
+    resources.devices.clear();  // which are decided at the start
+    if (definition.host.pids_limit.value_or(-1) == 0) resources.pids_limit = -1;
+    auto cgroup = linux_::Cgroup::open(host_.cgroups, cgroup_path(definition, options_));
+    for (const std::string& warning : cgroup.set(runtime::to_resources(resources)))
+        log::warning("container {}: {}", definition.id, warning);
+}
+
+std::vector<std::string> Engine::Implementation::update(const std::string& name,
+                                                        const api::HostConfig& changes) {
+    ContainerPointer container = table_.get(name);
+    std::lock_guard operation(container->operation);
+    const RecordPointer before = container->snapshot();
+    {
+        std::lock_guard lock(container->mutex);
+        if (container->removed || container->removing || before->state.phase == Phase::dead)
+            refuse(
+                "Cannot update container {}: Container is marked for removal and cannot be "
+                "\"update\".",
+                container->id);
+    }
+    check_members(changes);
+    check_alone(changes, host_);
+    auto definition = std::make_shared<Definition>(*before->definition);
+    std::vector<std::string> warnings;
+    with_context([&] { check_conflicts(before->definition->host, changes); },
+                 "Cannot update container {}", container->id);
+    apply_changes(definition->host, changes);
+    validate_limits(definition->host, host_, warnings);
+    validate_restart_policy(definition->host);
+
+    const bool is_live = before->state.is_running();
+    try {
+        if (is_live) set_limits(*definition);
+        write_definition(*container, definition);
+    } catch (const Error& error) {
+        if (is_live) {
+            try {
+                set_limits(*before->definition);
+            } catch (const Error& again) {
+                log::warning("container {}: going back to its old limits: {}", container->id,
+                             again.message());
+            }
+        }
+        throw Error(error.kind(), "Cannot update container {}: {}", container->id, error.message());
+    }
+    publish(*container->snapshot(), "update");
+    return warnings;
+}
+
+}  // namespace hull::engine
