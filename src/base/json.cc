@@ -1,8 +1,8 @@
 #include "base/json.hh"
 
 #include "base/error.hh"
-
-#include <nlohmann/json.hpp>
+#include "base/json_text.hh"
+#include "base/utf8.hh"
 
 #include <strings.h>
 #include <charconv>
@@ -150,87 +150,6 @@ Value& Value::operator[](std::string_view name) {
 
 bool Value::operator==(const Value& other) const { return dump(*this) == dump(other); }
 
-namespace {
-
-/// Receives nlohmann's SAX events and builds our values.
-class Builder : public nlohmann::json_sax<nlohmann::json> {
-public:
-    Value result;
-
-    bool null() override { return put(Value()); }
-    bool boolean(bool value) override { return put(value); }
-    bool number_integer(number_integer_t value) override {
-        return put(static_cast<long long>(value));
-    }
-    bool number_unsigned(number_unsigned_t value) override {
-        return value <= INT64_MAX ? put(static_cast<long long>(value))
-                                  : put(static_cast<unsigned long long>(value));
-    }
-    bool number_float(number_float_t value, const string_t&) override { return put(value); }
-    bool string(string_t& value) override { return put(std::move(value)); }
-    bool binary(binary_t&) override { return false; }
-    bool start_object(std::size_t) override { return open(Object()); }
-    bool key(string_t& value) override {
-        key_ = std::move(value);
-        return true;
-    }
-    bool end_object() override { return close(); }
-    bool start_array(std::size_t) override { return open(Array()); }
-    bool end_array() override { return close(); }
-    bool parse_error(std::size_t position, const std::string&,
-                     const nlohmann::detail::exception&) override {
-        error_at = position;
-        return false;
-    }
-
-    std::size_t error_at = 0;
-    bool too_deep = false;
-
-private:
-    static constexpr std::size_t max_depth = 200;
-
-    bool put(Value value) {
-        place(std::move(value));
-        return true;
-    }
-    Value* place(Value value) {
-        if (stack_.empty()) return &(result = std::move(value));
-        Value& parent = *stack_.back();
-        if (parent.is_array()) {
-            parent.as_array().push_back(std::move(value));
-            return &parent.as_array().back();
-        }
-        Value& member = parent.as_object()[key_];
-        member = std::move(value);
-        return &member;
-    }
-    bool open(Value container) {
-        if (stack_.size() >= max_depth) {
-            too_deep = true;
-            return false;
-        }
-        stack_.push_back(place(std::move(container)));
-        return true;
-    }
-    bool close() {
-        stack_.pop_back();
-        return true;
-    }
-
-    std::vector<Value*> stack_;  // a parent does not grow while a child is open, so pointers hold
-    std::string key_;
-};
-
-}  // namespace
-
-Value parse(std::string_view text) {
-    Builder builder;
-    if (nlohmann::json::sax_parse(text.begin(), text.end(), &builder))
-        return std::move(builder.result);
-    if (builder.too_deep) throw Error(ErrorKind::invalid_argument, "invalid JSON: nested too deep");
-    throw Error(ErrorKind::invalid_argument, "invalid JSON at byte {}", builder.error_at);
-}
-
 /// Writes a value as text; `indent` 0 is compact.
 struct Writer {
     std::string out;
@@ -242,31 +161,13 @@ struct Writer {
         out.append(static_cast<std::size_t>(depth * indent), ' ');
     }
 
-    /// Bytes of a valid UTF-8 sequence at `at`, 0 when invalid.
-    static std::size_t utf8_length(std::string_view text, std::size_t at) {
-        const auto byte = [&](std::size_t i) -> unsigned {
-            return i < text.size() ? static_cast<unsigned char>(text[i]) : 0;
-        };
-        const unsigned lead = byte(at);
-        const auto continues = [&](std::size_t i) { return (byte(at + i) & 0xc0) == 0x80; };
-        if (lead < 0x80) return 1;
-        if (lead >= 0xc2 && lead <= 0xdf && continues(1)) return 2;
-        if (lead >= 0xe0 && lead <= 0xef && continues(1) && continues(2)) {
-            if (lead == 0xe0 && byte(at + 1) < 0xa0) return 0;
-            if (lead == 0xed && byte(at + 1) > 0x9f) return 0;
-            return 3;
-        }
-        if (lead >= 0xf0 && lead <= 0xf4 && continues(1) && continues(2) && continues(3)) {
-            if (lead == 0xf0 && byte(at + 1) < 0x90) return 0;
-            if (lead == 0xf4 && byte(at + 1) > 0x8f) return 0;
-            return 4;
-        }
-        return 0;
-    }
-
     void write(std::string_view text) {
         out += '"';
         for (std::size_t i = 0; i < text.size();) {
+            const std::size_t begin = i;
+            while (i < text.size() && is_plain(text[i])) ++i;
+            out.append(text, begin, i - begin);
+            if (i == text.size()) break;
             const auto c = static_cast<unsigned char>(text[i]);
             if (c >= 0x80) {
                 const std::size_t length = utf8_length(text, i);
@@ -286,11 +187,7 @@ struct Writer {
                 case '\n': out += "\\n"; break;
                 case '\r': out += "\\r"; break;
                 case '\t': out += "\\t"; break;
-                default:
-                    if (c < 0x20)
-                        out += fmt::format("\\u{:04x}", c);
-                    else
-                        out += static_cast<char>(c);
+                default: out += fmt::format("\\u{:04x}", c);
             }
         }
         out += '"';

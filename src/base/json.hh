@@ -48,7 +48,7 @@ private:
     std::vector<Member> members_;
 };
 
-/// One JSON value. Light to include: the parser behind `parse` is nlohmann/json in json.cc.
+/// One JSON value. Light to include and to read: nothing of a library is behind it (ADR 020).
 class Value {
 public:
     Value() = default;

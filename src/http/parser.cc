@@ -147,6 +147,14 @@ std::optional<std::uint64_t> Parser::content_length() const {
     });
 }
 
+std::uint64_t Parser::body_left() const {
+    return beast_->with([](const auto& parser) -> std::uint64_t {
+        if (!parser.is_header_done() || parser.chunked() || parser.is_done()) return 0;
+        const boost::optional<std::uint64_t> left = parser.content_length_remaining();
+        return left ? *left : 0;
+    });
+}
+
 namespace {
 
 constexpr std::size_t exact_read_bytes = 8192, bulk_read_bytes = 128 << 10;
@@ -186,10 +194,15 @@ void MessageReader::drain(std::size_t count) {
 }
 
 bool MessageReader::feed() {
-    scratch_.resize(exact_ ? exact_read_bytes : bulk_read_bytes);
+    // What is left of a body of known length can be taken without a look at what follows.
+    const std::uint64_t known_rest = exact_ && pending_.empty() ? parser_->body_left() : 0;
+    const bool peeks = exact_ && known_rest == 0;
+    scratch_.resize(peeks             ? exact_read_bytes
+                    : known_rest == 0 ? bulk_read_bytes
+                                      : std::min<std::uint64_t>(known_rest, bulk_read_bytes));
     const bool has_begun = parser_->started() || !pending_.empty();
     const std::size_t received =
-        receive(fd_, scratch_.data(), scratch_.size(), exact_ ? MSG_PEEK : 0,
+        receive(fd_, scratch_.data(), scratch_.size(), peeks ? MSG_PEEK : 0,
                 exact_ && has_begun ? silence_ms_ : -1);
     if (received == 0) return false;
 
@@ -198,7 +211,7 @@ bool MessageReader::feed() {
     if (old > 0) pending_ += fresh;
     const std::string_view input = old > 0 ? std::string_view(pending_) : fresh;
     const Parser::Result result = parser_->put(input, body_);
-    if (exact_ && !result.needs_more && result.consumed >= old) {
+    if (peeks && !result.needs_more && result.consumed >= old) {
         pending_.clear();
         drain(result.consumed - old);
         return true;
@@ -207,7 +220,7 @@ bool MessageReader::feed() {
     if (parser_->header_done() && result.needs_more && rest.size() > max_chunk_header_bytes)
         throw Error(ErrorKind::invalid_argument, "a chunk's header is larger than {} bytes",
                     max_chunk_header_bytes);
-    if (exact_) drain(received);
+    if (peeks) drain(received);
     pending_ = std::move(rest);
     return true;
 }

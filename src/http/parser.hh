@@ -37,6 +37,9 @@ public:
     bool keep_alive() const;
     bool chunked() const;
     std::optional<std::uint64_t> content_length() const;
+    /// Bytes of a body of known length that have not been put yet; 0 before and after, or when the
+    /// length is not known.
+    std::uint64_t body_left() const;
 
     std::string method, target;
     int status = 0;
