@@ -21,6 +21,9 @@
 #include <algorithm>
 #include <cstring>
 
+// The linker's: between them lies only what is read and executed.
+extern "C" const char __executable_start, etext;  // NOLINT
+
 namespace hull::shim {
 
 namespace {
@@ -264,10 +267,21 @@ __attribute__((noinline)) static void release_stack() {
     ::madvise(reinterpret_cast<void*>(end - deepest_use), deepest_use, MADV_DONTNEED);
 }
 
+/// The code of a launch, which nobody here runs again: the pages stay in the page cache, but this
+/// process no longer counts for them. What it runs next comes back by itself.
+static void release_code() {
+    constexpr std::uintptr_t page = 4096;
+    const auto begin =
+        (reinterpret_cast<std::uintptr_t>(&__executable_start) + page - 1) & ~(page - 1);
+    const auto end = reinterpret_cast<std::uintptr_t>(&etext) & ~(page - 1);
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
+}
+
 void Shim::release_memory() {
     buffer_.release_memory();
     ::malloc_trim(0);
     release_stack();
+    release_code();
 }
 
 Reply Shim::handle(Request request, std::vector<Fd> fds) {
