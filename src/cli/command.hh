@@ -28,6 +28,7 @@ enum class Completes {
     images,
     objects,  ///< containers and images
     contexts,
+    volumes,
     files,
     copy_places,  ///< container: and files
     shells,

@@ -59,6 +59,12 @@ constexpr const Command* commands[] = {
     &context_update_command,
     &context_use_command,
 
+    &volume_create_command,
+    &volume_inspect_command,
+    &volume_ls_command,
+    &volume_prune_command,
+    &volume_rm_command,
+
     &complete_command,
     &completion_bash_command,
     &completion_fish_command,

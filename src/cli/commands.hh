@@ -16,6 +16,8 @@ extern const Command dial_stdio_command, events_command, info_command, inspect_c
 extern const Command context_create_command, context_export_command, context_import_command,
     context_inspect_command, context_ls_command, context_rm_command, context_show_command,
     context_update_command, context_use_command;
+extern const Command volume_create_command, volume_inspect_command, volume_ls_command,
+    volume_prune_command, volume_rm_command;
 extern const Command complete_command, completion_bash_command, completion_fish_command,
     completion_zsh_command;
 

@@ -1,3 +1,4 @@
+#include "api/types/volume.hh"
 #include "cli/command.hh"
 #include "cli/commands.hh"
 #include "cli/completion_scripts.hh"
@@ -55,6 +56,12 @@ void add_contexts(Session& session, Candidates& found) {
         found.add(context.name, context.description());
 }
 
+void add_volumes(Session& session, Candidates& found) {
+    const auto list = api::parse<api::VolumeList>(
+        session.ask([](client::Client& daemon) { return daemon.get("/volumes"); }));
+    for (const api::Volume& volume : list.volumes) found.add(volume.name, volume.driver);
+}
+
 void add_arguments(Session& session, Candidates& found, Completes kind) {
     switch (kind) {
         case Completes::nothing: break;
@@ -67,6 +74,7 @@ void add_arguments(Session& session, Candidates& found, Completes kind) {
             add_images(session, found);
             break;
         case Completes::contexts: add_contexts(session, found); break;
+        case Completes::volumes: add_volumes(session, found); break;
         case Completes::files: found.files = true; break;
         case Completes::copy_places:
             found.files = true;
@@ -111,6 +119,8 @@ constexpr FlagValues filter_names[] = {
     {"image prune", "dangling= label= label!= until="},
     {"system events", "container= daemon= event= image= label= network= type= volume="},
     {"system prune", "label= label!= until="},
+    {"volume ls", "dangling= driver= label= name="},
+    {"volume prune", "all= label= label!="},
 };
 
 void add_words(Candidates& found, std::string_view words) {

@@ -15,6 +15,7 @@ constexpr Group groups[] = {
     {"context", "Manage contexts: names of daemons"},
     {"image", "Manage images"},
     {"system", "Manage the daemon"},
+    {"volume", "Manage volumes"},
 };
 
 constexpr Flag globals[] = {

@@ -59,6 +59,33 @@ std::string join_text(const std::vector<std::string>& parts, std::string_view se
     return text;
 }
 
+bool natural_less(std::string_view a, std::string_view b) {
+    const auto is_digit = [](char c) { return c >= '0' && c <= '9'; };
+    const auto number_end = [&](std::string_view text) {
+        std::size_t end = 0;
+        while (end < text.size() && is_digit(text[end])) ++end;
+        return end;
+    };
+    while (!a.empty() && !b.empty()) {
+        if (!is_digit(a[0]) || !is_digit(b[0])) {
+            if (a[0] != b[0]) return a[0] < b[0];
+            a.remove_prefix(1);
+            b.remove_prefix(1);
+            continue;
+        }
+        std::string_view left = a.substr(0, number_end(a)), right = b.substr(0, number_end(b));
+        a.remove_prefix(left.size());
+        b.remove_prefix(right.size());
+        const std::size_t zeros = left.size(), other_zeros = right.size();
+        while (left.size() > 1 && left[0] == '0') left.remove_prefix(1);
+        while (right.size() > 1 && right[0] == '0') right.remove_prefix(1);
+        if (left.size() != right.size()) return left.size() < right.size();
+        if (left != right) return left < right;
+        if (zeros != other_zeros) return zeros < other_zeros;
+    }
+    return a.empty() && !b.empty();
+}
+
 bool is_ip(std::string_view text) {
     unsigned char address[16];
     const std::string copy(text);

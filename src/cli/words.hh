@@ -24,6 +24,8 @@ std::pair<std::string_view, std::optional<std::string_view>> cut(std::string_vie
 std::vector<std::string> split_csv(std::string_view text);
 /// `parts` with `separator` between them.
 std::string join_text(const std::vector<std::string>& parts, std::string_view separator);
+/// The order of names with numbers in them: a2 before a10.
+bool natural_less(std::string_view a, std::string_view b);
 /// An IPv4 or IPv6 address.
 bool is_ip(std::string_view text);
 

@@ -42,6 +42,14 @@ std::optional<LiveRoot> find_live_root(const RunState& state) {
     return live;
 }
 
+std::vector<files::BindMount> to_binds(const std::vector<PlannedMount>& plan) {
+    std::vector<files::BindMount> binds;
+    for (const PlannedMount& mount : plan)
+        if (mount.type != PlannedMount::Type::tmpfs)
+            binds.push_back({mount.source, mount.destination, mount.read_only, mount.recursive});
+    return binds;
+}
+
 /// A thread that is joined, and whose error is kept.
 class Worker {
 public:
@@ -84,14 +92,7 @@ files::Request Engine::Implementation::files_request(const std::string& name, fi
         {linux_::LowerLayer::Kind::directory, skeleton_directory(options_)});
     request.scratch = where.rootfs;
     request.read_only_root = definition.host.readonly_rootfs;
-    std::map<std::string, std::string> volumes = definition.volumes;
-    for (const PlannedMount& mount : plan_mounts(definition.config, definition.host, volumes)) {
-        if (mount.type == PlannedMount::Type::tmpfs) continue;
-        request.mounts.push_back({mount.type == PlannedMount::Type::volume
-                                      ? volume_directory(options_.data_root, mount.volume)
-                                      : mount.source,
-                                  mount.destination, mount.read_only, mount.recursive});
-    }
+    request.mounts = to_binds(definition.plan);
     for (const char* path : engine_mounts)
         if (std::none_of(request.mounts.begin(), request.mounts.end(),
                          [&](const files::BindMount& mount) { return mount.destination == path; }))
@@ -101,10 +102,16 @@ files::Request Engine::Implementation::files_request(const std::string& name, fi
 
 /// Runs it on the live root, or on the one of a container that does not run.
 void Engine::Implementation::run_on_files(
-    const RunState& state, FilesCommand command,
+    const Record& record, FilesCommand command,
     const std::function<void(const std::optional<files::PathStat>&)>& ready, StopEvent& stop) {
     command.program = join(options_.programs, "hull-files");
-    const std::optional<LiveRoot> live = find_live_root(state);
+    const std::optional<LiveRoot> live = find_live_root(record.state);
+    std::optional<MountedVolumes> mounted;
+    if (!live && !command.request.mounts.empty()) {
+        mounted.emplace(volumes.volumes(), record.definition->plan,
+                        "a copy of files of container " + record.id().substr(0, 12));
+        command.request.mounts = to_binds(mounted->plan());
+    }
     if (live) {
         command.request.running = true;
         command.root_fd = live->root.get();
@@ -134,7 +141,7 @@ files::PathStat Engine::Implementation::stat_path(const std::string& name, const
     command.request.path = absolute_path(path);
     files::PathStat found;
     run_on_files(
-        record->state, std::move(command),
+        *record, std::move(command),
         [&](const std::optional<files::PathStat>& stat) { found = stat.value(); }, stop);
     return found;
 }
@@ -148,7 +155,7 @@ void Engine::Implementation::read_path(const std::string& name, const std::strin
     command.request.path = absolute_path(path);
     command.output_fd = output_fd;
     run_on_files(
-        record->state, std::move(command),
+        *record, std::move(command),
         [&](const std::optional<files::PathStat>& stat) {
         publish(*record, "archive-path");
         begin(stat.value());
@@ -158,8 +165,8 @@ void Engine::Implementation::read_path(const std::string& name, const std::strin
 
 /// The archive goes through hull-transfer, which makes records of it, to hull-files, which makes
 /// the files (ADR 009).
-void Engine::Implementation::write_records(const RunState& state, FilesCommand command,
-                                           int input_fd, StopEvent& stop) {
+void Engine::Implementation::write_records(const Record& record, FilesCommand command, int input_fd,
+                                           StopEvent& stop) {
     sys::Pipe records = sys::pipe();
     StopEvent parser_stop;
     Worker parser([&, output = std::move(records.write_end)]() mutable {
@@ -175,7 +182,7 @@ void Engine::Implementation::write_records(const RunState& state, FilesCommand c
     std::optional<Error> failure;
     try {
         run_on_files(
-            state, std::move(command), [](const auto&) {}, stop);
+            record, std::move(command), [](const auto&) {}, stop);
     } catch (const Error& error) {
         failure = error;
     }
@@ -205,7 +212,7 @@ void Engine::Implementation::write_path(const std::string& name, const std::stri
     command.request.keep_kinds = options.keep_kinds;
     if (options.use_container_user) command.request.owner = record->definition->config.user;
     try {
-        write_records(record->state, std::move(command), input_fd, stop);
+        write_records(*record, std::move(command), input_fd, stop);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::internal) throw;
         throw Error(error.kind(), "{}{}", error.message(),
@@ -223,7 +230,7 @@ void Engine::Implementation::export_root(const std::string& name,
     command.request.mounts.clear();
     command.output_fd = output_fd;
     run_on_files(
-        record->state, std::move(command), [&](const auto&) { begin(); }, stop);
+        *record, std::move(command), [&](const auto&) { begin(); }, stop);
     publish(*record, "export");
 }
 
@@ -241,7 +248,7 @@ std::string Engine::Implementation::changes(const std::string& name, StopEvent& 
     });
     try {
         run_on_files(
-            record->state, std::move(command), [](const auto&) {}, stop);
+            *record, std::move(command), [](const auto&) {}, stop);
     } catch (...) {
         pipe.write_end.reset();
         throw;
@@ -294,7 +301,7 @@ std::string Engine::Implementation::commit_layer(const std::string& name, const 
         command.output_fd = output.get();
         try {
             run_on_files(
-                record.state, std::move(command), [](const auto&) {}, reader_stop);
+                record, std::move(command), [](const auto&) {}, reader_stop);
         } catch (...) {
             output.reset();
             throw;

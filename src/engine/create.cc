@@ -8,8 +8,6 @@
 #include "engine/validate.hh"
 #include "store/space.hh"
 
-#include <linux/openat2.h>
-
 namespace hull::engine {
 
 namespace {
@@ -87,32 +85,28 @@ Definition Engine::Implementation::make_definition(const std::string& id,
                 : id.substr(0, 12);
     definition.has_default_log = request.host_config.log_config.type.empty();
     set_host_defaults(request.host_config, options_);
-    std::vector<PlannedMount> mounts = plan_mounts(config, request.host_config, definition.volumes);
-    check_bind_sources(mounts);
-    definition.mounts = to_mount_points(mounts, options_.data_root);
+    definition.plan =
+        plan_mounts(config, request.host_config, inherited_mounts(request.host_config));
+    check_bind_sources(definition.plan);
     definition.config = std::move(config);
     definition.host = std::move(request.host_config);
     return definition;
 }
 
-/// New anonymous volumes start with what the image has at their place.
-void Engine::Implementation::make_volumes(const Definition& definition) {
-    if (definition.volumes.empty()) return;
-    const Path scratch = join(paths(definition.id).directory, "rootfs");
-    Fd root = linux_::mount_overlay(store_.prepare_rootfs(definition.diff_ids, "", ""), scratch);
-    std::map<std::string, std::string> volumes = definition.volumes;
-    for (const PlannedMount& mount : plan_mounts(definition.config, definition.host, volumes)) {
-        if (mount.type != PlannedMount::Type::volume) continue;
-        Fd content;
-        if (mount.copy_up) {
-            try {
-                content = sys::openat2(root.get(), mount.destination.substr(1),
-                                       O_RDONLY | O_DIRECTORY, RESOLVE_IN_ROOT);
-            } catch (const Error&) {  // not in the image: the volume starts empty
-            }
-        }
-        make_volume(options_.data_root, mount.volume, content.get());
+/// What --volumes-from gives.
+std::vector<PlannedMount> Engine::Implementation::inherited_mounts(const api::HostConfig& host) {
+    std::vector<PlannedMount> all;
+    for (const std::string& spec : host.volumes_from) {
+        if (spec.empty())
+            throw Error(ErrorKind::invalid_argument,
+                        "volumes-from specification cannot be an empty string");
+        const std::size_t colon = spec.find(':');
+        const std::string mode = colon == std::string::npos ? "" : spec.substr(colon + 1);
+        const RecordPointer donor = table_.get(spec.substr(0, colon))->snapshot();
+        for (PlannedMount& mount : inherit_mounts(donor->definition->plan, mode))
+            all.push_back(std::move(mount));
     }
+    return all;
 }
 
 Created Engine::Implementation::create(const std::string& name, api::CreateRequest request) {
@@ -125,21 +119,20 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
     const std::string chosen = table_.reserve_name(name, created.id);
     Rollback free_name([&] { table_.release_name(chosen); });
 
-    auto definition =
-        std::make_shared<const Definition>(make_definition(created.id, request, *image));
-    const SeccompChoice seccomp = seccomp_of(*definition);  // a bad profile is refused here
+    Definition planned = make_definition(created.id, request, *image);
+    (void)seccomp_of(planned);  // a bad profile is refused here
+    volumes.take(planned.plan, created.id);
+    Rollback give_back([&, plan = planned.plan] { volumes.give_back(plan, created.id, true); });
+    planned.mounts = to_mount_points(planned.plan);
+    auto definition = std::make_shared<const Definition>(std::move(planned));
     const ContainerPaths where = paths(created.id);
-    Rollback remove_files([&] {
-        sys::remove_tree(where.directory);
-        for (const auto& [destination, volume] : definition->volumes)
-            remove_volume(options_.data_root, volume);
-    });
+    Rollback remove_files([&] { sys::remove_tree(where.directory); });
     auto record = std::make_shared<Record>();
     record->definition = definition;
     record->name = chosen;
     try {
         make_container_directory(where);
-        make_volumes(*definition);
+        copy_up(*definition);
         insert_row(*record);
     } catch (const Error& error) {
         throw Error(error.kind(), "creating container {}: {}{}", chosen, error.message(),
@@ -147,6 +140,7 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
     }
     table_.insert(std::make_shared<Container>(record));
     remove_files.keep();
+    give_back.keep();
     free_name.keep();
     publish(*record, "create");
     return created;

@@ -44,7 +44,7 @@ std::vector<std::string> Engine::update_container(const std::string& name,
     return implementation_->update(name, changes);
 }
 std::uint64_t Engine::layer_bytes() { return implementation_->layer_bytes(); }
-std::vector<api::VolumeUsage> Engine::volume_usage() { return implementation_->volume_usage(); }
+VolumeService& Engine::volumes() { return implementation_->volumes; }
 Waiter Engine::wait_container(const std::string& name, const std::string& condition) {
     return implementation_->wait(name, condition);
 }

@@ -37,6 +37,8 @@ struct LogQuery;
 
 namespace hull::engine {
 
+class VolumeService;
+
 /// Where the engine keeps things and what containers get when a request does not say.
 struct Options {
     Path data_root;                       ///< containers/, volumes/, seccomp/
@@ -227,8 +229,8 @@ public:
 
     /// Sum of the sizes of all layers, in bytes.
     std::uint64_t layer_bytes();
-    /// Sorted by name. Walks the volumes.
-    std::vector<api::VolumeUsage> volume_usage();
+    /// All that concerns volumes (engine/volume_service.hh).
+    VolumeService& volumes();
 
     // Exec.
     std::string create_exec(const std::string& name, const api::ExecCreateRequest& request);

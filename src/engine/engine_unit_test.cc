@@ -291,7 +291,6 @@ TEST(Validate, WhatIsNotSupportedIsNeverIgnored) {
         {"ports", [](api::CreateRequest& r) { r.host_config.port_bindings["80/tcp"]; }},
         {"publish all", [](api::CreateRequest& r) { r.host_config.publish_all_ports = true; }},
         {"links", [](api::CreateRequest& r) { r.host_config.links.push_back("a:b"); }},
-        {"volumes from", [](api::CreateRequest& r) { r.host_config.volumes_from.push_back("a"); }},
         {"storage", [](api::CreateRequest& r) { r.host_config.storage_opt.emplace("size", "1g"); }},
         {"log driver", [](api::CreateRequest& r) { r.host_config.log_config.type = "syslog"; }},
         {"gpu", [](api::CreateRequest& r) { r.host_config.device_requests.emplace_back(); }},
@@ -351,8 +350,7 @@ TEST(SecurityOptions, BothSeparatorsAndProfilesWithColonsInThem) {
 // ---------------------------------------------------------------- mounts
 
 std::vector<PlannedMount> plan(const api::ContainerConfig& config, const api::HostConfig& host) {
-    std::map<std::string, std::string> volumes;
-    return plan_mounts(config, host, volumes);
+    return plan_mounts(config, host);
 }
 
 TEST(Mounts, BindsTmpfsAndVolumesParentsFirst) {
@@ -363,24 +361,48 @@ TEST(Mounts, BindsTmpfsAndVolumesParentsFirst) {
     host.tmpfs = std::map<std::string, std::string>{{"/a", "size=1m,exec"}};
     auto mounts = plan(config, host);
     ASSERT_EQ(mounts.size(), 3u);
-    EXPECT_EQ(to_spec_mount(mounts[0], "/data").options,
+    EXPECT_EQ(to_spec_mount(mounts[0]).options,
               (std::vector<std::string>{"nosuid", "nodev", "size=1m", "exec"}));
-    EXPECT_EQ(to_spec_mount(mounts[1], "/data").options,
+    EXPECT_EQ(to_spec_mount(mounts[1]).options,
               (std::vector<std::string>{"rbind", "rro", "rslave"}));
-    EXPECT_EQ(to_spec_mount(mounts[1], "/data").source, "/host/x");
-    EXPECT_EQ(mounts[2].volume.size(), 64u);
-    EXPECT_EQ(to_spec_mount(mounts[2], "/data").source,
-              "/data/volumes/" + mounts[2].volume + "/_data");
+    EXPECT_EQ(to_spec_mount(mounts[1]).source, "/host/x");
+    EXPECT_TRUE(mounts[2].anonymous);
+    EXPECT_TRUE(mounts[2].copy_up);
 }
 
-TEST(Mounts, VolumesKeepTheirNames) {
-    api::ContainerConfig config;
-    config.volumes.insert("/data");
-    std::map<std::string, std::string> volumes;
-    plan_mounts(config, {}, volumes);
-    const std::string name = volumes.at("/data");
-    plan_mounts(config, {}, volumes);
-    EXPECT_EQ(volumes.at("/data"), name);
+TEST(Mounts, NamedVolumesAndTheirModes) {
+    api::HostConfig host;
+    host.volume_driver = "other";
+    host.binds = std::vector<std::string>{"data:/a", "logs:/b:ro,nocopy"};
+    auto mounts = plan({}, host);
+    ASSERT_EQ(mounts.size(), 2u);
+    EXPECT_EQ(mounts[0].volume, "data");
+    EXPECT_EQ(mounts[0].driver, "other");
+    EXPECT_EQ(mounts[0].mode, "z");
+    EXPECT_TRUE(mounts[0].copy_up);
+    EXPECT_FALSE(mounts[0].anonymous);
+    EXPECT_TRUE(mounts[1].read_only);
+    EXPECT_FALSE(mounts[1].copy_up);
+}
+
+TEST(Mounts, FromOthersUnlessTakenAndNeverMoreThanTheyHad) {
+    api::HostConfig host;
+    host.binds = std::vector<std::string>{"data:/a", "/host:/b:ro"};
+    host.tmpfs = std::map<std::string, std::string>{{"/t", ""}};
+    const auto donor = plan({}, host);
+    const auto all = inherit_mounts(donor, "");
+    ASSERT_EQ(all.size(), 2u);  // no tmpfs
+    EXPECT_FALSE(all[0].read_only);
+    EXPECT_TRUE(all[1].read_only);
+    EXPECT_TRUE(inherit_mounts(donor, "ro")[0].read_only);
+    EXPECT_TRUE(inherit_mounts(donor, "rw")[1].read_only);
+    EXPECT_EQ(error_of([&] { inherit_mounts(donor, "rshared"); }), "invalid mode: rshared");
+    EXPECT_EQ(error_of([&] { inherit_mounts(donor, "ro,rw"); }), "invalid mode: ro,rw");
+    api::HostConfig own;
+    own.binds = std::vector<std::string>{"mine:/a"};
+    const auto mounts = plan_mounts({}, own, all);
+    ASSERT_EQ(mounts.size(), 2u);
+    EXPECT_EQ(mounts[0].volume, "mine");
 }
 
 TEST(Mounts, RefusalsInDockersWords) {
@@ -406,8 +428,15 @@ TEST(Mounts, RefusalsInDockersWords) {
     api::HostConfig host;
     host.binds = std::vector<std::string>{"/a:/x", "/b:/x/"};
     EXPECT_EQ(error_of([&] { plan({}, host); }), "Duplicate mount point: /x");
-    host.binds = std::vector<std::string>{"name:/x"};
-    EXPECT_EQ(kind_of([&] { plan({}, host); }), ErrorKind::unsupported);
+    api::HostConfig with_subpath;
+    api::Mount mount;
+    mount.type = "volume";
+    mount.target = "/x";
+    mount.volume_options.emplace().subpath = "a";
+    with_subpath.mounts.push_back(mount);
+    EXPECT_EQ(error_of([&] { plan({}, with_subpath); }),
+              "invalid mount config for type \"volume\": must not set Subpath when using anonymous "
+              "volumes");
 }
 
 TEST(Mounts, AMissingSourceIsMadeForVAndRefusedForMount) {
@@ -563,6 +592,7 @@ TEST_F(SpecTest, LimitsBecomeResources) {
 TEST_F(SpecTest, AUserMountReplacesTheDefaultOne) {
     definition.host.tmpfs = std::map<std::string, std::string>{{"/dev/shm", "size=1m"}};
     definition.host.binds = std::vector<std::string>{"/etc/hosts:/etc/hosts"};
+    definition.plan = plan(definition.config, definition.host);
     oci::Spec spec = make();
     auto count = [&](std::string_view destination) {
         return std::count_if(spec.mounts.begin(), spec.mounts.end(), [&](const oci::Mount& mount) {
@@ -576,6 +606,7 @@ TEST_F(SpecTest, AUserMountReplacesTheDefaultOne) {
 
 TEST_F(SpecTest, AVolumeOverEtcDoesNotHideHosts) {
     definition.host.binds = std::vector<std::string>{"/srv:/etc"};
+    definition.plan = plan(definition.config, definition.host);
     oci::Spec spec = make();
     EXPECT_LT(find_mount(spec, "/etc"), find_mount(spec, "/etc/hosts"));
 }
@@ -617,7 +648,11 @@ TEST(Records, SurviveTheirRow) {
     definition.config.env = std::vector<std::string>{"A=1"};
     definition.host.auto_remove = true;
     definition.path = "sh";
-    definition.volumes = {{"/data", "v"}};
+    PlannedMount mount;
+    mount.type = PlannedMount::Type::volume;
+    mount.volume = "v";
+    mount.destination = "/data";
+    definition.plan = {mount};
     Definition copy = parse_definition(json::parse(json::dump(to_json(definition))));
     EXPECT_EQ(to_json(copy), to_json(definition));
     RunState state;

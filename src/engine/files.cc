@@ -6,7 +6,6 @@
 #include "engine/text.hh"
 
 #include <dirent.h>
-#include <sys/xattr.h>
 
 #include <array>
 #include <memory>
@@ -29,60 +28,6 @@ Directory open_directory(int fd) {
         throw_errno(error, "fdopendir");
     }
     return directory;
-}
-
-void copy_attributes(int source, int target) {
-    std::array<char, 65536> names;
-    ssize_t length = ::flistxattr(source, names.data(), names.size());
-    for (const char* name = names.data(); length > 0 && name < names.data() + length;
-         name += std::char_traits<char>::length(name) + 1) {
-        if (std::string_view(name).starts_with("trusted.overlay.")) continue;
-        std::array<char, 65536> value;
-        ssize_t size = ::fgetxattr(source, name, value.data(), value.size());
-        if (size >= 0) ::fsetxattr(target, name, value.data(), static_cast<std::size_t>(size), 0);
-    }
-}
-
-/// Owner before mode: chown clears the set-id bits; attributes last: chown clears capabilities.
-void copy_metadata(int source, int target) {
-    struct stat info = sys::fstat(source);
-    if (::fchown(target, info.st_uid, info.st_gid) != 0) throw_errno(errno, "fchown");
-    if (::fchmod(target, info.st_mode & 07777) != 0) throw_errno(errno, "fchmod");
-    copy_attributes(source, target);
-    const struct timespec times[] = {info.st_atim, info.st_mtim};
-    ::futimens(target, times);
-}
-
-void copy_file(int source_directory, int target_directory, const std::string& name) {
-    Fd source = sys::openat(source_directory, name, O_RDONLY | O_NOFOLLOW);
-    Fd target = sys::openat(target_directory, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
-    std::array<std::byte, 65536> buffer;
-    while (std::size_t count = sys::read(source.get(), buffer))
-        sys::write_all(target.get(),
-                       std::string_view(reinterpret_cast<const char*>(buffer.data()), count));
-    copy_metadata(source.get(), target.get());
-}
-
-void copy_special(int source_directory, int target_directory, const char* name,
-                  const struct stat& info) {
-    if (S_ISLNK(info.st_mode)) {
-        std::array<char, 4096> link;
-        ssize_t size = ::readlinkat(source_directory, name, link.data(), link.size() - 1);
-        if (size < 0) throw_errno(errno, "readlinkat {}", name);
-        link[static_cast<std::size_t>(size)] = '\0';
-        if (::symlinkat(link.data(), target_directory, name) != 0)
-            throw_errno(errno, "symlinkat {}", name);
-    } else if (::mknodat(target_directory, name, info.st_mode, info.st_rdev) != 0) {
-        throw_errno(errno, "mknodat {}", name);
-    } else if (::fchmodat(target_directory, name, info.st_mode & 07777, 0) != 0) {
-        throw_errno(errno, "fchmodat {}", name);
-    }
-    if (::fchownat(target_directory, name, info.st_uid, info.st_gid, AT_SYMLINK_NOFOLLOW) != 0)
-        throw_errno(errno, "fchownat {}", name);
-}
-
-void make_directory_at(int directory, const char* name) {
-    if (::mkdirat(directory, name, 0700) != 0) throw_errno(errno, "mkdirat {}", name);
 }
 
 void add_tree_bytes(int fd, std::set<std::pair<dev_t, ino_t>>& seen, std::uint64_t& bytes) {
@@ -206,42 +151,6 @@ shim::LogConfig make_log_config(const Definition& definition, const Path& direct
     if (auto files = wanted.config.find("max-file"); files != wanted.config.end())
         log.max_files = static_cast<unsigned>(find_integer(files->second).value_or(0));
     return log;
-}
-
-void copy_tree(int source, int target) {
-    Directory directory =
-        open_directory(sys::openat(source, ".", O_RDONLY | O_DIRECTORY).release());
-    while (const dirent* entry = ::readdir(directory.get())) {
-        const char* name = entry->d_name;
-        if (std::string_view(name) == "." || std::string_view(name) == "..") continue;
-        struct stat info {};
-        if (::fstatat(source, name, &info, AT_SYMLINK_NOFOLLOW) != 0)
-            throw_errno(errno, "fstatat {}", name);
-        if (S_ISDIR(info.st_mode)) {
-            make_directory_at(target, name);
-            Fd from = sys::openat(source, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-            Fd to = sys::openat(target, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-            copy_tree(from.get(), to.get());
-        } else if (S_ISREG(info.st_mode)) {
-            copy_file(source, target, name);
-        } else if (!S_ISSOCK(info.st_mode)) {
-            copy_special(source, target, name, info);
-        }
-    }
-    copy_metadata(source, target);
-}
-
-void make_volume(const Path& data_root, const std::string& name, int copy_from) {
-    const Path directory = join(join(data_root, "volumes"), name);
-    sys::mkdir_all(directory, 0701);
-    sys::mkdir(join(directory, "_data"), 0755);
-    if (copy_from < 0) return;
-    Fd target = sys::open(join(directory, "_data"), O_RDONLY | O_DIRECTORY);
-    copy_tree(copy_from, target.get());
-}
-
-void remove_volume(const Path& data_root, const std::string& name) {
-    sys::remove_tree(join(join(data_root, "volumes"), name));
 }
 
 std::vector<std::string> find_names(const Path& directory) {

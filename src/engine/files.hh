@@ -36,15 +36,6 @@ std::string make_hosts(const Definition& definition);
 
 shim::LogConfig make_log_config(const Definition& definition, const Path& directory);
 
-/// Makes the directory of a new anonymous volume; with `copy_from` (a directory descriptor) it gets
-/// that directory's content, owner and mode.
-void make_volume(const Path& data_root, const std::string& name, int copy_from);
-void remove_volume(const Path& data_root, const std::string& name);
-
-/// Copies everything below `source` into the existing directory `target`: files, directories,
-/// symlinks, fifos and devices with owner, mode, times and extended attributes.
-void copy_tree(int source, int target);
-
 /// What a container's files and row take at create, and again at a start.
 constexpr std::uint64_t container_files_bytes = 64 << 10;
 

@@ -13,6 +13,7 @@
 #include "engine/seccomp_cache.hh"
 #include "engine/spec.hh"
 #include "engine/table.hh"
+#include "engine/volume_service.hh"
 #include "image/images.hh"
 #include "store/store.hh"
 #include "task/task.hh"
@@ -107,24 +108,27 @@ public:
 
     // disk_usage.cc
     std::uint64_t layer_bytes();
-    std::vector<api::VolumeUsage> volume_usage();
 
     // stats.cc
     void stats(const std::string& name, const StatsQuery& query, const std::function<void()>& begin,
                const std::function<bool(const api::ContainerStats&)>& sink, StopEvent& stop);
 
     EventBus events;
+    VolumeService volumes;
 
 private:
     // create.cc
     Definition make_definition(const std::string& id, api::CreateRequest& request,
                                const image::Image& image);
-    void make_volumes(const Definition& definition);
+    std::vector<PlannedMount> inherited_mounts(const api::HostConfig& host);
+    // copy_up.cc
+    void copy_up(const Definition& definition);
     void check_donors(const api::HostConfig& host);
 
     // lifecycle.cc
     void start_locked(Container& container);
-    std::vector<std::shared_ptr<const Fd>> prepare_bundle(const Record& record);
+    std::vector<std::shared_ptr<const Fd>> prepare_bundle(const Record& record,
+                                                          const std::vector<PlannedMount>& mounts);
     void fail_start(Container& container, const std::string& error, int exit_code);
     void handle_exit(Container& container, const task::ExitRecord& record);
     bool should_restart(const Record& record, const task::ExitRecord& exit) const;
@@ -134,17 +138,17 @@ private:
     bool wait_until_stopped(Container& container, std::int64_t timeout_ns);
     void kill_and_wait(Container& container);
     void stop_locked_out(Container& container, int signal_number, int timeout_s);
-    void finish_removal(Container& container, bool volumes);
+    void finish_removal(Container& container, bool with_volumes);
     void answer_waiters(Container& container, bool removed, const WaitResult& result);
     void set_frozen(const Definition& definition, bool frozen);
 
     // container_files.cc
     files::Request files_request(const std::string& name, files::Verb verb,
                                  const Definition& definition) const;
-    void run_on_files(const RunState& state, FilesCommand command,
+    void run_on_files(const Record& record, FilesCommand command,
                       const std::function<void(const std::optional<files::PathStat>&)>& ready,
                       StopEvent& stop);
-    void write_records(const RunState& state, FilesCommand command, int input_fd, StopEvent& stop);
+    void write_records(const Record& record, FilesCommand command, int input_fd, StopEvent& stop);
     std::string commit_layer(const std::string& name, const Record& record,
                              const image::CommitOptions& options, StopEvent& stop);
 

@@ -91,7 +91,7 @@ SpecInputs Engine::Implementation::spec_inputs(const Definition& definition,
 
 /// Writes all that the shim reads. Returns the layers' mounts, to be held until it has them.
 std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
-    const Record& record) {
+    const Record& record, const std::vector<PlannedMount>& mounts) {
     const Definition& definition = *record.definition;
     const ContainerPaths where = paths(definition.id);
     const bool first_start = record.state.started_ns == 0;
@@ -103,16 +103,16 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     }
     write_network_files(where, definition, options_);
 
-    std::map<std::string, std::string> volumes = definition.volumes;
-    const auto planned = plan_mounts(definition.config, definition.host, volumes);
-    for (const PlannedMount& mount : planned)
+    for (const PlannedMount& mount : mounts)
         if (mount.type == PlannedMount::Type::bind && mount.create_source &&
             !sys::find_stat(mount.source))
             sys::mkdir_all(mount.source, 0755);
-    check_bind_sources(planned);
+    check_bind_sources(mounts);
 
     const SeccompChoice seccomp = seccomp_of(definition);
-    const oci::Spec spec = make_spec(spec_inputs(definition, seccomp));
+    SpecInputs inputs = spec_inputs(definition, seccomp);
+    inputs.mounts = &mounts;
+    const oci::Spec spec = make_spec(inputs);
     write_file(where.config, json::dump(oci::to_json(spec)), 0600);
 
     shim::LaunchConfig launch;
@@ -141,11 +141,16 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
 void Engine::Implementation::start_locked(Container& container) {
     RecordPointer record = container.snapshot();
     std::vector<std::shared_ptr<const Fd>> mounts;
+    std::vector<PlannedMount> plan = record->definition->plan;
+    bool has_volumes = false;
     try {
-        mounts = prepare_bundle(*record);
+        volumes.mount(plan, container.id);
+        has_volumes = true;
+        mounts = prepare_bundle(*record, plan);
     } catch (const Error& error) {
         const std::string message =
             error.message() + store::describe_shortage(options_.data_root, container_files_bytes);
+        if (has_volumes) volumes.unmount(plan, container.id);
         fail_start(container, message, 128);
         throw Error(error.kind(), "{}", message);
     }
@@ -177,6 +182,7 @@ void Engine::Implementation::start_locked(Container& container) {
             container.starting = false;
             container.early_exit.reset();
         }
+        volumes.unmount(plan, container.id);
         fail_start(container, result.error, result.exit_code);
         throw Error(is_callers_fault ? ErrorKind::invalid_argument : ErrorKind::internal, "{}",
                     result.error);
@@ -254,6 +260,8 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
     bool removes_itself = false, restarts = false;
     std::int64_t ran_ns = 0;
     std::uint64_t ticket = 0;
+    // Before anybody hears of the end: who does may remove the volumes.
+    volumes.unmount(container.snapshot()->definition->plan, container.id);
     {
         std::lock_guard lock(container.mutex);
         const Record& before = *container.record;
@@ -591,15 +599,21 @@ void Engine::Implementation::remove(const std::string& name, const RemoveOptions
 
 /// The container has ended and `removing` is ours: takes the record away, answers who waits, and
 /// leaves the files to the cleaner.
-void Engine::Implementation::finish_removal(Container& container, bool volumes) {
-    RecordPointer record;
-    {
+void Engine::Implementation::finish_removal(Container& container, bool with_volumes) {
+    RecordPointer record = container.snapshot();
+    // Before the row: a daemon that is killed in between removes them when it removes the container
+    // again.
+    volumes.give_back(record->definition->plan, container.id, with_volumes);
+    try {
         std::lock_guard lock(container.mutex);
         record = container.record;
         delete_row(container.id);
         container.removed = true;
         container.pending.clear();
         container.changed.notify_all();
+    } catch (...) {
+        volumes.hold(record->definition->plan, container.id);
+        throw;
     }
     const WaitResult result{record->state.exit_code, ""};
     {
@@ -616,9 +630,6 @@ void Engine::Implementation::finish_removal(Container& container, bool volumes) 
     Leftovers leftovers{container.id,
                         {where.directory, where.runtime_directory},
                         cgroup_path(*record->definition, options_)};
-    if (volumes)
-        for (const auto& [destination, volume] : record->definition->volumes)
-            leftovers.directories.push_back(join(join(options_.data_root, "volumes"), volume));
     cleaner_.add(std::move(leftovers));
 }
 

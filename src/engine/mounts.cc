@@ -7,6 +7,7 @@
 #include <algorithm>
 #include <array>
 #include <set>
+#include <utility>
 
 namespace hull::engine {
 
@@ -57,29 +58,40 @@ void apply_bind_mode(PlannedMount& mount, const std::string& mode, const std::st
         } else if (word == "nocopy") {
             once("copy");
             if (mount.type == PlannedMount::Type::bind) refuse_bind(bind);
+            mount.copy_up = false;
         } else {
             throw Error(ErrorKind::invalid_argument, "invalid mode: {}", mode);
         }
     }
 }
 
-PlannedMount parse_bind(const std::string& bind) {
+PlannedMount parse_bind(const std::string& bind, const std::string& volume_driver) {
     std::vector<std::string> parts = split(bind, ':');
     if (parts.size() < 2 || parts.size() > 3 || parts[0].empty() || parts[1].empty())
         refuse_bind(bind);
     PlannedMount mount;
     mount.destination = checked_destination(parts[1], bind);
-    if (!parts[0].starts_with('/'))
-        throw Error(ErrorKind::unsupported,
-                    "named volumes are not supported yet: mount an absolute path instead of '{}'",
-                    parts[0]);
-    mount.source = clean_path(parts[0]);
-    mount.create_source = true;
+    if (parts[0].starts_with('/')) {
+        mount.source = clean_path(parts[0]);
+        mount.create_source = true;
+    } else {
+        mount.type = PlannedMount::Type::volume;
+        mount.volume = parts[0];
+        mount.driver = volume_driver;
+        mount.copy_up = true;
+    }
     if (parts.size() == 3) {
         mount.mode = parts[2];
         apply_bind_mode(mount, parts[2], bind);
     }
+    if (mount.type == PlannedMount::Type::volume && mount.mode.empty()) mount.mode = "z";
     return mount;
+}
+
+/// True for a relative path that leaves where it begins.
+bool is_outside(const std::string& path) {
+    const Path clean = clean_path(path);
+    return clean == ".." || clean.starts_with("../");
 }
 
 [[noreturn]] void refuse_mount(const api::Mount& mount, std::string_view reason) {
@@ -125,21 +137,24 @@ PlannedMount plan_tmpfs(const api::Mount& request) {
 }
 
 PlannedMount plan_volume(const api::Mount& request) {
-    if (!request.source.empty())
-        throw Error(ErrorKind::unsupported,
-                    "named volumes are not supported yet: leave out the source '{}'",
-                    request.source);
     PlannedMount mount;
     mount.type = PlannedMount::Type::volume;
+    mount.volume = request.source;
+    mount.anonymous = request.source.empty();
     mount.copy_up = true;
+    mount.mode = "z";
     if (const auto& options = request.volume_options) {
         mount.copy_up = !options->no_copy;
-        if (!options->subpath.empty())
-            throw Error(ErrorKind::unsupported, "volume subpaths are not supported yet");
-        if (options->driver_config && !options->driver_config->name.empty() &&
-            options->driver_config->name != "local")
-            throw Error(ErrorKind::unsupported, "volume driver {} is not supported yet",
-                        options->driver_config->name);
+        mount.labels = options->labels;
+        mount.subpath = options->subpath;
+        if (!mount.subpath.empty() && mount.anonymous)
+            refuse_mount(request, "must not set Subpath when using anonymous volumes");
+        if (mount.subpath.starts_with('/') || is_outside(mount.subpath))
+            refuse_mount(request, "subpath must be a relative path within the volume");
+        if (options->driver_config) {
+            mount.driver = options->driver_config->name;
+            mount.driver_options = options->driver_config->options;
+        }
     }
     return mount;
 }
@@ -228,7 +243,7 @@ std::size_t depth(const Path& path) {
 
 std::vector<PlannedMount> plan_mounts(const api::ContainerConfig& config,
                                       const api::HostConfig& host,
-                                      std::map<std::string, std::string>& volumes) {
+                                      const std::vector<PlannedMount>& inherited) {
     std::vector<PlannedMount> mounts;
     std::set<Path> taken;
     auto add = [&](PlannedMount mount) {
@@ -237,25 +252,47 @@ std::vector<PlannedMount> plan_mounts(const api::ContainerConfig& config,
                         mount.destination);
         mounts.push_back(std::move(mount));
     };
-    for (const std::string& bind : host.binds) add(parse_bind(bind));
+    for (const std::string& bind : host.binds) add(parse_bind(bind, host.volume_driver));
     for (const api::Mount& mount : host.mounts) add(plan_mount(mount));
     for (const auto& [destination, options] : host.tmpfs) add(plan_tmpfs(destination, options));
+    std::set<Path> from_others;
+    for (auto mount = inherited.rbegin(); mount != inherited.rend(); ++mount)
+        if (!taken.contains(mount->destination) && from_others.insert(mount->destination).second)
+            mounts.push_back(*mount);
+    taken.merge(from_others);
     for (const std::string& path : config.volumes) {
         PlannedMount mount;
         mount.type = PlannedMount::Type::volume;
+        mount.anonymous = true;
+        mount.driver = host.volume_driver;
         mount.destination = checked_destination(path, path);
         mount.copy_up = true;
         if (taken.insert(mount.destination).second) mounts.push_back(std::move(mount));
     }
-    for (PlannedMount& mount : mounts) {
-        if (mount.type != PlannedMount::Type::volume) continue;
-        std::string& name = volumes[mount.destination];
-        if (name.empty()) name = random_hex(32);
-        mount.volume = name;
-    }
     std::stable_sort(mounts.begin(), mounts.end(), [](const auto& a, const auto& b) {
         return depth(a.destination) < depth(b.destination);
     });
+    return mounts;
+}
+
+std::vector<PlannedMount> inherit_mounts(const std::vector<PlannedMount>& plan,
+                                         const std::string& mode) {
+    bool read_only = false, has_access = false;
+    if (!mode.empty())
+        for (const std::string& word : split(mode, ',')) {
+            const bool is_access = word == "ro" || word == "rw";
+            if ((is_access && std::exchange(has_access, true)) ||
+                (!is_access && word != "z" && word != "Z"))
+                throw Error(ErrorKind::invalid_argument, "invalid mode: {}", mode);
+            read_only |= word == "ro";
+        }
+    std::vector<PlannedMount> mounts;
+    for (PlannedMount mount : plan) {
+        if (mount.type == PlannedMount::Type::tmpfs) continue;
+        mount.read_only |= read_only;
+        mount.copy_up = false;
+        mounts.push_back(std::move(mount));
+    }
     return mounts;
 }
 
@@ -269,12 +306,7 @@ void check_bind_sources(const std::vector<PlannedMount>& mounts) {
                         mount.source);
 }
 
-Path volume_directory(const Path& data_root, const std::string& volume) {
-    return join(join(data_root, "volumes"), volume) + "/_data";
-}
-
-std::vector<api::MountPoint> to_mount_points(const std::vector<PlannedMount>& mounts,
-                                             const Path& data_root) {
+std::vector<api::MountPoint> to_mount_points(const std::vector<PlannedMount>& mounts) {
     std::vector<api::MountPoint> points;
     for (const PlannedMount& mount : mounts) {
         api::MountPoint point;
@@ -288,8 +320,9 @@ std::vector<api::MountPoint> to_mount_points(const std::vector<PlannedMount>& mo
         } else if (mount.type == PlannedMount::Type::volume) {
             point.type = "volume";
             point.name = mount.volume;
-            point.source = volume_directory(data_root, mount.volume);
-            point.driver = "local";
+            point.source = mount.source;
+            point.driver = mount.driver;
+            point.propagation = mount.propagation;
         } else {
             point.type = "tmpfs";
         }
@@ -298,7 +331,7 @@ std::vector<api::MountPoint> to_mount_points(const std::vector<PlannedMount>& mo
     return points;
 }
 
-oci::Mount to_spec_mount(const PlannedMount& mount, const Path& data_root) {
+oci::Mount to_spec_mount(const PlannedMount& mount) {
     oci::Mount result;
     result.destination = mount.destination;
     if (mount.type == PlannedMount::Type::tmpfs) {
@@ -308,9 +341,7 @@ oci::Mount to_spec_mount(const PlannedMount& mount, const Path& data_root) {
         return result;
     }
     result.type = "bind";
-    result.source = mount.type == PlannedMount::Type::volume
-                        ? volume_directory(data_root, mount.volume)
-                        : mount.source;
+    result.source = mount.source;
     result.options.push_back(mount.recursive ? "rbind" : "bind");
     if (mount.read_only) result.options.push_back(mount.recursive_read_only ? "rro" : "ro");
     result.options.push_back(mount.propagation.empty() ? "rprivate" : mount.propagation);

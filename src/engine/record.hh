@@ -2,6 +2,7 @@
 #include "api/types/container.hh"
 #include "base/json.hh"
 #include "engine/health.hh"
+#include "engine/planned_mount.hh"
 
 #include <sys/types.h>
 
@@ -30,8 +31,8 @@ struct Definition {
     bool has_default_log = false;  ///< the driver in `host` was the daemon's choice
     std::string path;              ///< program and arguments: entrypoint + cmd
     std::vector<std::string> args;
-    std::vector<api::MountPoint> mounts;         ///< as inspect shows them
-    std::map<std::string, std::string> volumes;  ///< destination -> anonymous volume's name
+    std::vector<api::MountPoint> mounts;  ///< as inspect shows them
+    std::vector<PlannedMount> plan;       ///< what they are made from
 };
 
 /// What it is doing now.

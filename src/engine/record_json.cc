@@ -1,4 +1,5 @@
 #include "base/error.hh"
+#include "engine/mounts.hh"
 #include "engine/record.hh"
 
 #include <iterator>
@@ -19,6 +20,8 @@ static Phase parse_phase(std::string_view text) {
 }
 
 json::Value to_json(const Definition& definition) {
+    json::Array plan;
+    for (const PlannedMount& mount : definition.plan) plan.push_back(to_json(mount));
     return json::Object{
         {"id", definition.id},
         {"created_ns", definition.created_ns},
@@ -30,8 +33,23 @@ json::Value to_json(const Definition& definition) {
         {"path", definition.path},
         {"args", definition.args},
         {"mounts", api::to_json_array(definition.mounts)},
-        {"volumes", definition.volumes},
+        {"plan", std::move(plan)},
     };
+}
+
+/// Rows of before volumes had records: only the names of anonymous ones were kept.
+static std::vector<PlannedMount> plan_of_older_row(
+    const Definition& definition, const std::map<std::string, std::string>& volumes) {
+    std::vector<PlannedMount> plan = plan_mounts(definition.config, definition.host);
+    for (PlannedMount& mount : plan) {
+        if (mount.type != PlannedMount::Type::volume) continue;
+        if (const auto name = volumes.find(mount.destination); name != volumes.end())
+            mount.volume = name->second;
+        for (const api::MountPoint& point : definition.mounts)
+            if (point.destination == mount.destination) mount.source = point.source;
+        mount.driver = "local";
+    }
+    return plan;
 }
 
 Definition parse_definition(const json::Value& value) {
@@ -47,7 +65,11 @@ Definition parse_definition(const json::Value& value) {
     definition.path = value["path"].as_string();
     definition.args = value["args"].as_strings();
     definition.mounts = api::parse_array<api::MountPoint>(value["mounts"]);
-    definition.volumes = value["volumes"].as_string_map();
+    if (value["plan"].is_array())
+        for (const json::Value& mount : value["plan"].as_array())
+            definition.plan.push_back(parse_planned_mount(mount));
+    else
+        definition.plan = plan_of_older_row(definition, value["volumes"].as_string_map());
     return definition;
 }
 

@@ -55,7 +55,8 @@ std::string daemon_id(db::Database& database) {
 
 Engine::Implementation::Implementation(Options options, image::Images& images, store::Store& store,
                                        db::Database& database)
-    : options_(std::move(options)),
+    : volumes(options.data_root, database, events, cleaner_),
+      options_(std::move(options)),
       images_(images),
       store_(store),
       database_(database),
@@ -89,6 +90,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
         events.publish(std::move(event));
     });
     adopt_all();
+    volumes.drop_unused_mounts();
     remove_strays();
 }
 
@@ -112,6 +114,8 @@ void Engine::Implementation::load_records() {
             record->name = name;
             record->state = parse_run_state(json::parse(state));
             table_.reserve_name(name, id);
+            volumes.hold(record->definition->plan, id);
+            if (record->state.is_running()) volumes.adopt_mounts(record->definition->plan, id);
             table_.insert(std::make_shared<Container>(std::move(record)));
         } catch (const Error& error) {
             log::error("container {} ({}) cannot be loaded and is left alone: {}", name, id,
@@ -162,6 +166,7 @@ void Engine::Implementation::adopt(Container& container) {
 bool Engine::Implementation::settle_unrecorded_run(Container& container) {
     const ContainerPaths where = paths(container.id);
     const auto was_running = [&](const task::RecordedInit& init) {
+        volumes.adopt_mounts(container.snapshot()->definition->plan, container.id);
         std::lock_guard lock(container.mutex);
         update_state(container, [&](RunState& state) {
             begin_run(state, init.pid, init.start_time, init.started_ns);

@@ -176,15 +176,13 @@ std::string root_propagation(const std::vector<PlannedMount>& planned) {
 }
 
 void set_mounts(oci::Spec& spec, const SpecInputs& inputs) {
-    std::map<std::string, std::string> volumes = inputs.definition.volumes;
-    const std::vector<PlannedMount> planned =
-        plan_mounts(inputs.definition.config, inputs.definition.host, volumes);
+    const std::vector<PlannedMount>& planned =
+        inputs.mounts ? *inputs.mounts : inputs.definition.plan;
     for (oci::Mount& mount : default_mounts(inputs))
         if (!is_replaced(mount, planned)) spec.mounts.push_back(std::move(mount));
     const auto first_of_ours = static_cast<std::ptrdiff_t>(spec.mounts.size());
     add_network_files(spec, inputs, planned);
-    for (const PlannedMount& mount : planned)
-        spec.mounts.push_back(to_spec_mount(mount, inputs.options.data_root));
+    for (const PlannedMount& mount : planned) spec.mounts.push_back(to_spec_mount(mount));
     // A volume over /etc must not hide /etc/hosts.
     auto depth = [](const oci::Mount& mount) {
         return std::count(mount.destination.begin(), mount.destination.end(), '/');

@@ -35,6 +35,8 @@ struct SpecInputs {
     AppArmorDefault default_apparmor;
     /// Init of the container that "container:NAME" names. Throws conflict when it does not run.
     std::function<pid_t(const std::string& name)> get_pid;
+    /// The definition's plan with volumes mounted; null: not mounted, as for an exec.
+    const std::vector<PlannedMount>* mounts = nullptr;
 };
 
 /// Docker's runtime spec for a container. Reads host devices and other containers' pids, changes

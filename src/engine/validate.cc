@@ -340,9 +340,6 @@ void check_rest(const api::HostConfig& host, Warnings&) {
     if (host.shm_size < 0) refuse("SHM size can not be less than 0");
     if (!host.storage_opt.empty())
         unsupported("--storage-opt is not supported: there are no disk quotas for containers yet");
-    if (!host.volumes_from.empty()) unsupported("--volumes-from is not supported yet");
-    if (!host.volume_driver.empty() && host.volume_driver != "local")
-        unsupported("volume driver {} is not supported yet", host.volume_driver);
 }
 
 bool find_bool(std::string_view value, const std::string& option) {

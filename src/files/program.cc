@@ -7,6 +7,7 @@
 #include "files/changes.hh"
 #include "files/owner.hh"
 #include "files/request.hh"
+#include "files/tree_copy.hh"
 #include "files/tree_tar.hh"
 #include "files/tree_writer.hh"
 #include "files/view.hh"
@@ -163,6 +164,24 @@ void write_layer(const Request& request) {
     });
 }
 
+/// A volume starts with what the image has at its place. The source of a mount is made when the
+/// image has a directory there, or is there and empty.
+void copy_up(const Request& request) {
+    const Fd root = mount_lowers(request);
+    send(json::Object{{"ready", nullptr}});
+    for (const BindMount& mount : request.mounts) {
+        const auto place = find_place(root.get(), mount.destination + "/.");
+        if (!place || !S_ISDIR(place->info.st_mode)) continue;
+        with_context(
+            [&] {
+            sys::mkdir(mount.source, 0700);
+            const Fd target = sys::open(mount.source, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+            TreeCopy(target.get()).copy(place->fd.get());
+            },
+            "copying {} of the image into a volume", mount.destination);
+    }
+}
+
 /// A JSON array as it is found, or null.
 void write_changes(const Request& request) {
     const Fd lower = mount_lowers(request);
@@ -194,6 +213,7 @@ void run(const Request& request) {
     switch (request.verb) {
         case Verb::changes: return write_changes(request);
         case Verb::layer: return write_layer(request);
+        case Verb::copy_up: return copy_up(request);
         default: break;
     }
     const Fd root = open_root(request);

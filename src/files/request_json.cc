@@ -11,6 +11,7 @@ namespace {
 constexpr std::pair<std::string_view, Verb> verbs[] = {
     {"stat", Verb::stat},          {"read", Verb::read},       {"write", Verb::write},
     {"export", Verb::export_root}, {"changes", Verb::changes}, {"layer", Verb::layer},
+    {"copy-up", Verb::copy_up},
 };
 
 std::string_view name_of(Verb verb) {

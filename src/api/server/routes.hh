@@ -10,6 +10,7 @@ std::span<const Route> container_routes();
 std::span<const Route> exec_routes();
 std::span<const Route> file_routes();
 std::span<const Route> usage_routes();
+std::span<const Route> volume_routes();
 std::span<const Route> image_routes();
 std::span<const Route> system_routes();
 /// Endpoints of Docker's API that are not served: 501, and 503 for Swarm.

@@ -4,6 +4,7 @@
 #include "api/types/disk_usage.hh"
 #include "api/types/stats.hh"
 #include "engine/engine.hh"
+#include "engine/volume_service.hh"
 #include "image/images.hh"
 
 #include <map>
@@ -83,7 +84,7 @@ Response disk_usage(Call& call) {
         usage.images = images_with_usage(call, containers);
     }
     if (wanted.contains("container")) usage.containers = std::move(containers);
-    if (wanted.contains("volume")) usage.volumes = call.engine.volume_usage();
+    if (wanted.contains("volume")) usage.volumes = call.engine.volumes().usage();
     usage.has_build_cache = wanted.contains("build-cache");
     json::Value reply = to_json(usage);
     if (usage.containers.is_null()) return Response::json(reply);

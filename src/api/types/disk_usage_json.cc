@@ -12,19 +12,6 @@ json::Value list_or_null(const Nullable<std::vector<T>>& items) {
 
 }  // namespace
 
-json::Value to_json(const VolumeUsage& value) {
-    return json::Object{
-        {"CreatedAt", value.created_at},
-        {"Driver", "local"},
-        {"Labels", json::Value()},
-        {"Mountpoint", value.mountpoint},
-        {"Name", value.name},
-        {"Options", json::Value()},
-        {"Scope", "local"},
-        {"UsageData", json::Object{{"RefCount", value.ref_count}, {"Size", value.size}}},
-    };
-}
-
 json::Value to_json(const DiskUsage& value) {
     return json::Object{
         {"LayersSize", value.layers_size},

@@ -1,0 +1,43 @@
+#pragma once
+#include "volume/driver.hh"
+
+#include <vector>
+
+namespace hull::volume {
+
+/// Volumes in directories below `root`: NAME/_data. With `type`, `device` and `o` a file system is
+/// mounted there while somebody uses it.
+class LocalDriver final : public Driver {
+public:
+    explicit LocalDriver(Path root) : root_(std::move(root)) {}
+
+    void create(const Volume& volume) override;
+    Path remove(const Volume& volume) override;
+    Path find_path(const Volume& volume) override { return data_directory(volume.name); }
+    Path mount(const Volume& volume, const std::string& user) override;
+    bool needs_mount(const Volume& volume) override;
+    void unmount(const Volume& volume, const std::string& user) override;
+
+    Path directory(const std::string& name) const { return join(root_, name); }
+    Path data_directory(const std::string& name) const { return directory(name) + "/_data"; }
+    /// Makes what of its directories is missing, so that a volume is never half there.
+    void ensure_directories(const std::string& name) const;
+    bool is_mounted(const std::string& name) const;
+    /// Volumes that lie there, with or without a record.
+    std::vector<std::string> list_names() const;
+    /// Names of volumes that `remove` has begun with.
+    std::vector<std::string> list_removed() const;
+    /// Deletes copies that were never finished.
+    void remove_copies(const std::string& name) const;
+    /// Deletes what a daemon before us has put aside.
+    void purge() const;
+
+private:
+    Path trash() const { return join(root_, ".removed"); }
+    const Path root_;
+};
+
+/// Throws invalid_argument with Docker's texts.
+void check_volume_name(const std::string& name);
+
+}  // namespace hull::volume
