@@ -26,7 +26,9 @@ enum class Completes {
     running_containers,  ///< paused ones, too
     stopped_containers,
     images,
-    objects,  ///< containers and images
+    networks,
+    networks_and_containers,  ///< the first argument and the others
+    objects,                  ///< containers and images
     contexts,
     volumes,
     files,

@@ -41,6 +41,14 @@ constexpr const Command* commands[] = {
     &save_command,
     &tag_command,
 
+    &network_connect_command,
+    &network_create_command,
+    &network_disconnect_command,
+    &network_inspect_command,
+    &network_ls_command,
+    &network_prune_command,
+    &network_rm_command,
+
     &dial_stdio_command,
     &events_command,
     &info_command,

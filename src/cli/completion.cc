@@ -50,6 +50,13 @@ void add_images(Session& session, Candidates& found) {
             if (name != "<none>:<none>") found.add(name);
 }
 
+void add_networks(Session& session, Candidates& found) {
+    const json::Value networks =
+        session.ask([](client::Client& daemon) { return daemon.get("/networks"); });
+    for (const json::Value& network : networks.as_array())
+        found.add(network["Name"].as_string(), network["Driver"].as_string());
+}
+
 void add_contexts(Session& session, Candidates& found) {
     found.add(std::string(default_context));
     for (const Context& context : ContextStore(session.configuration.directory()).list())
@@ -69,9 +76,15 @@ void add_arguments(Session& session, Candidates& found, Completes kind) {
         case Completes::running_containers:
         case Completes::stopped_containers: add_containers(session, found, kind, ""); break;
         case Completes::images: add_images(session, found); break;
+        case Completes::networks: add_networks(session, found); break;
+        case Completes::networks_and_containers:
+            add_networks(session, found);
+            add_containers(session, found, Completes::containers, "");
+            break;
         case Completes::objects:
             add_containers(session, found, Completes::containers, "");
             add_images(session, found);
+            add_networks(session, found);
             break;
         case Completes::contexts: add_contexts(session, found); break;
         case Completes::volumes: add_volumes(session, found); break;
@@ -95,7 +108,6 @@ constexpr FlagValues flag_values[] = {
     {"ipc", "none private shareable host container:"},
     {"log-driver", "local json-file none"},
     {"log-level", "debug info warn error fatal"},
-    {"network", "none host"},
     {"pid", "host container:"},
     {"pull", "always missing never"},
     {"restart", "no always on-failure unless-stopped"},
@@ -117,6 +129,8 @@ constexpr FlagValues filter_names[] = {
     {"container prune", "label= label!= until="},
     {"image ls", "before= dangling= label= reference= since= until="},
     {"image prune", "dangling= label= label!= until="},
+    {"network ls", "dangling= driver= id= label= name= scope= type="},
+    {"network prune", "label= label!= until="},
     {"system events", "container= daemon= event= image= label= network= type= volume="},
     {"system prune", "label= label!= until="},
     {"volume ls", "dangling= driver= label= name="},
@@ -135,6 +149,10 @@ void add_flag_values(Session& session, Candidates& found, const Flag& flag,
         for (const FlagValues& entry : filter_names)
             if (entry.flag == command->name) add_words(found, entry.values);
     if (flag.name == "format") add_words(found, "json table");
+    if (flag.name == "network") {
+        add_words(found, "container:");
+        add_networks(session, found);
+    }
     if (flag.name == "volumes-from") add_containers(session, found, Completes::containers, "");
     if (flag.name == "context") add_contexts(session, found);
     for (std::string_view name : file_flags) found.files |= name == flag.name;

@@ -113,6 +113,8 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
     Created created;
     created.id = random_hex(32);
     image::ImagePointer image = images_.get_image(request.config.image);
+    if (std::string& mode = request.host_config.network_mode; mode.empty() || mode == "default")
+        mode = networks_.options().bridge == "none" ? "none" : "bridge";
     created.warnings = validate(request, host_);
     check_donors(request.host_config);
     store::Lease lease = images_.lease_image(*image);
@@ -126,13 +128,17 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
     planned.mounts = to_mount_points(planned.plan);
     auto definition = std::make_shared<const Definition>(std::move(planned));
     const ContainerPaths where = paths(created.id);
-    Rollback remove_files([&] { sys::remove_tree(where.directory); });
+    Rollback remove_files([&] {
+        networks_.remove_sandbox(created.id);
+        sys::remove_tree(where.directory);
+    });
     auto record = std::make_shared<Record>();
     record->definition = definition;
     record->name = chosen;
     try {
         make_container_directory(where);
         copy_up(*definition);
+        add_networks(*definition, chosen, request.networking_config);
         insert_row(*record);
     } catch (const Error& error) {
         throw Error(error.kind(), "creating container {}: {}{}", chosen, error.message(),

@@ -5,9 +5,10 @@
 
 namespace hull::engine {
 
-Engine::Engine(Options options, image::Images& images, store::Store& store, db::Database& database)
-    : implementation_(
-          std::make_unique<Implementation>(std::move(options), images, store, database)) {}
+Engine::Engine(Options options, image::Images& images, store::Store& store,
+               network::Networks& networks, db::Database& database)
+    : implementation_(std::make_unique<Implementation>(std::move(options), images, store, networks,
+                                                       database)) {}
 
 Engine::~Engine() = default;
 
@@ -116,6 +117,26 @@ api::ExecInspect Engine::inspect_exec(const std::string& exec_id) {
 }
 void Engine::resize_exec(const std::string& exec_id, unsigned short rows, unsigned short columns) {
     implementation_->resize_exec(exec_id, rows, columns);
+}
+api::NetworkInspect Engine::create_network(const api::NetworkCreateRequest& request) {
+    return implementation_->create_network(request);
+}
+void Engine::remove_network(const std::string& name) { implementation_->remove_network(name); }
+std::vector<api::NetworkInspect> Engine::list_networks(const Filters& filters) {
+    return implementation_->list_networks(filters);
+}
+api::NetworkInspect Engine::inspect_network(const std::string& name) {
+    return implementation_->inspect_network(name);
+}
+std::vector<std::string> Engine::prune_networks(const Filters& filters) {
+    return implementation_->prune_networks(filters);
+}
+void Engine::connect_network(const std::string& network, const std::string& container,
+                             const api::EndpointSettings& settings) {
+    implementation_->connect_network(network, container, settings);
+}
+void Engine::disconnect_network(const std::string& network, const std::string& container) {
+    implementation_->disconnect_network(network, container);
 }
 api::SystemInfo Engine::info() { return implementation_->info(); }
 api::SystemVersion Engine::version() { return implementation_->version(); }

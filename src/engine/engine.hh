@@ -2,6 +2,7 @@
 #include "api/types/container.hh"
 #include "api/types/disk_usage.hh"
 #include "api/types/exec.hh"
+#include "api/types/network.hh"
 #include "api/types/stats.hh"
 #include "api/types/system.hh"
 #include "base/fd.hh"
@@ -26,6 +27,9 @@ struct PathStat;
 }
 namespace hull::image {
 class Images;
+}
+namespace hull::network {
+class Networks;
 }
 namespace hull::store {
 class Store;
@@ -150,7 +154,8 @@ struct CommitRequest {
 class Engine {
 public:
     /// Loads the records, adopts what still runs and settles what ended while no daemon ran.
-    Engine(Options options, image::Images& images, store::Store& store, db::Database& database);
+    Engine(Options options, image::Images& images, store::Store& store, network::Networks& networks,
+           db::Database& database);
     ~Engine();
     Engine(const Engine&) = delete;
     Engine& operator=(const Engine&) = delete;
@@ -239,6 +244,19 @@ public:
                     const Upgrade& upgrade);
     api::ExecInspect inspect_exec(const std::string& exec_id);
     void resize_exec(const std::string& exec_id, unsigned short rows, unsigned short columns);
+
+    // Networks. By id, name or unambiguous prefix of an id.
+    api::NetworkInspect create_network(const api::NetworkCreateRequest& request);
+    void remove_network(const std::string& name);
+    /// By name, without their containers.
+    std::vector<api::NetworkInspect> list_networks(const Filters& filters);
+    api::NetworkInspect inspect_network(const std::string& name);
+    /// Removes those that no container has. Returns their names.
+    std::vector<std::string> prune_networks(const Filters& filters);
+    /// At once when the container runs.
+    void connect_network(const std::string& network, const std::string& container,
+                         const api::EndpointSettings& settings);
+    void disconnect_network(const std::string& network, const std::string& container);
 
     // The daemon.
     api::SystemInfo info();

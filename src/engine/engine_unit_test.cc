@@ -286,11 +286,6 @@ TEST(Validate, WhatIsNotSupportedIsNeverIgnored) {
         const char* name;
         void (*change)(api::CreateRequest&);
     } const cases[] = {
-        {"bridge", [](api::CreateRequest& r) { r.host_config.network_mode = "default"; }},
-        {"network", [](api::CreateRequest& r) { r.host_config.network_mode = "mynet"; }},
-        {"ports", [](api::CreateRequest& r) { r.host_config.port_bindings["80/tcp"]; }},
-        {"publish all", [](api::CreateRequest& r) { r.host_config.publish_all_ports = true; }},
-        {"links", [](api::CreateRequest& r) { r.host_config.links.push_back("a:b"); }},
         {"storage", [](api::CreateRequest& r) { r.host_config.storage_opt.emplace("size", "1g"); }},
         {"log driver", [](api::CreateRequest& r) { r.host_config.log_config.type = "syslog"; }},
         {"gpu", [](api::CreateRequest& r) { r.host_config.device_requests.emplace_back(); }},
@@ -304,9 +299,6 @@ TEST(Validate, WhatIsNotSupportedIsNeverIgnored) {
         change(request);
         EXPECT_EQ(kind_of([&] { validate(request, host); }), ErrorKind::unsupported) << name;
     }
-    api::CreateRequest request;
-    EXPECT_EQ(error_of([&] { validate(request, host); }),
-              "network mode bridge is not supported yet: use --network none or --network host");
 }
 
 TEST(Validate, MemoryWithoutSwapMayUseAsMuchSwapAgain) {

@@ -72,7 +72,7 @@ void make_container_directory(const ContainerPaths& paths) {
     sys::mkdir(paths.rootfs, 0755);
 }
 
-std::string make_hosts(const Definition& definition) {
+std::string make_hosts(const Definition& definition, const NetworkNames& names) {
     std::string text;
     if (definition.host.network_mode == "host")
         text = find_file("/etc/hosts").value_or("127.0.0.1\tlocalhost\n");
@@ -86,21 +86,34 @@ std::string make_hosts(const Definition& definition) {
             "ff02::2\tip6-allrouters\n";
     for (const std::string& extra : definition.host.extra_hosts) {
         std::size_t colon = extra.find(':');
-        text += extra.substr(colon + 1) + "\t" + extra.substr(0, colon) + "\n";
+        std::string address = extra.substr(colon + 1);
+        if (address == "host-gateway") {
+            if (names.host_gateway.empty())
+                throw Error(ErrorKind::invalid_argument,
+                            "unable to derive the IP value for host-gateway");
+            address = names.host_gateway;
+        }
+        text += address + "\t" + extra.substr(0, colon) + "\n";
     }
+    for (const std::string& line : names.host_lines) text += line + "\n";
     return text;
 }
 
 std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& host,
-                             const Options& options) {
+                             const Options& options, const NetworkNames& names) {
     auto pick = [](const api::Strings& own, const std::vector<std::string>& daemons) {
         return own.empty() ? daemons : std::vector<std::string>(own);
     };
     const auto servers = pick(host.dns, options.dns);
     const auto search = pick(host.dns_search, options.dns_search);
     const auto settings = pick(host.dns_options, options.dns_options);
+    auto is_unreachable = [&](std::string_view line) {
+        if (!names.is_apart || !line.starts_with("nameserver")) return false;
+        const std::string_view address = trim(line.substr(10));
+        return address.starts_with("127.") || address == "::1";
+    };
     auto is_replaced = [&](std::string_view line) {
-        return (!servers.empty() && line.starts_with("nameserver")) ||
+        return (!servers.empty() && line.starts_with("nameserver")) || is_unreachable(line) ||
                (!search.empty() && (line.starts_with("search") || line.starts_with("domain"))) ||
                (!settings.empty() && line.starts_with("options"));
     };
@@ -133,11 +146,11 @@ void make_skeleton(const Path& directory) {
 }
 
 void write_network_files(const ContainerPaths& paths, const Definition& definition,
-                         const Options& options) {
+                         const Options& options, const NetworkNames& names) {
     write_file(paths.hostname, definition.config.hostname + "\n");
-    write_file(paths.hosts, make_hosts(definition));
+    write_file(paths.hosts, make_hosts(definition, names));
     write_file(paths.resolv_conf, make_resolv_conf(find_file("/etc/resolv.conf").value_or(""),
-                                                   definition.host, options));
+                                                   definition.host, options, names));
 }
 
 shim::LogConfig make_log_config(const Definition& definition, const Path& directory) {

@@ -26,13 +26,23 @@ void make_container_directory(const ContainerPaths& paths);
 void make_skeleton(const Path& directory);
 Path skeleton_directory(const Options& options);
 
-/// hostname, hosts and resolv.conf, for every start: the host's may have changed.
+/// What a container's networks put into its files.
+struct NetworkNames {
+    std::vector<std::string> host_lines;  ///< of /etc/hosts: "172.17.0.2\tname"
+    std::string host_gateway;             ///< "host-gateway" of --add-host; "": there is none
+    /// The host's loopback is not the container's: name servers there do not serve it.
+    bool is_apart = false;
+    bool has_name_server = false;  ///< ours, at 127.0.0.11
+};
+
+/// hostname, hosts and resolv.conf, for every start: the host's may have changed. In place: a
+/// running container has them mounted.
 void write_network_files(const ContainerPaths& paths, const Definition& definition,
-                         const Options& options);
+                         const Options& options, const NetworkNames& names);
 /// resolv.conf of a container: the host's, with Docker's options over it.
 std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& host,
-                             const Options& options);
-std::string make_hosts(const Definition& definition);
+                             const Options& options, const NetworkNames& names = {});
+std::string make_hosts(const Definition& definition, const NetworkNames& names = {});
 
 shim::LogConfig make_log_config(const Definition& definition, const Path& directory);
 

@@ -15,6 +15,7 @@
 #include "engine/table.hh"
 #include "engine/volume_service.hh"
 #include "image/images.hh"
+#include "network/networks.hh"
 #include "store/store.hh"
 #include "task/task.hh"
 
@@ -42,12 +43,12 @@ struct Exec {
 using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on it own it
 
 /// Behind Engine. Its functions are spread over create.cc, lifecycle.cc, streams.cc, exec.cc,
-/// container_files.cc, views.cc, update.cc, disk_usage.cc, stats.cc, health.cc, records.cc and
-/// recovery.cc.
+/// container_files.cc, views.cc, networks.cc, update.cc, disk_usage.cc, stats.cc, health.cc,
+/// records.cc and recovery.cc.
 class Engine::Implementation : public task::Listener {
 public:
     Implementation(Options options, image::Images& images, store::Store& store,
-                   db::Database& database);
+                   network::Networks& networks, db::Database& database);
     ~Implementation() override;
 
     // create.cc
@@ -103,6 +104,16 @@ public:
     api::SystemInfo info();
     api::SystemVersion version();
 
+    // networks.cc
+    api::NetworkInspect create_network(const api::NetworkCreateRequest& request);
+    void remove_network(const std::string& name);
+    std::vector<api::NetworkInspect> list_networks(const Filters& filters);
+    api::NetworkInspect inspect_network(const std::string& name);
+    std::vector<std::string> prune_networks(const Filters& filters);
+    void connect_network(const std::string& network_name, const std::string& container_name,
+                         const api::EndpointSettings& settings);
+    void disconnect_network(const std::string& network_name, const std::string& container_name);
+
     // update.cc
     std::vector<std::string> update(const std::string& name, const api::HostConfig& changes);
 
@@ -127,8 +138,9 @@ private:
 
     // lifecycle.cc
     void start_locked(Container& container);
-    std::vector<std::shared_ptr<const Fd>> prepare_bundle(const Record& record,
-                                                          const std::vector<PlannedMount>& mounts);
+    std::vector<std::shared_ptr<const Fd>> prepare_bundle(
+        const Record& record, const std::vector<PlannedMount>& mounts,
+        const std::optional<network::Attached>& attached);
     void fail_start(Container& container, const std::string& error, int exit_code);
     void handle_exit(Container& container, const task::ExitRecord& record);
     bool should_restart(const Record& record, const task::ExitRecord& exit) const;
@@ -179,6 +191,20 @@ private:
     bool settle_unrecorded_run(Container& container);
     void remove_strays();
 
+    // networks.cc
+    void add_networks(const Definition& definition, const std::string& name,
+                      const api::NetworkingConfig& networking);
+    std::optional<network::Attached> start_networks(const Definition& definition);
+    network::SandboxPointer stop_networks(const std::string& id);
+    void restore_networks();
+    NetworkNames network_names(const Definition& definition, const network::Sandbox* sandbox);
+    void add_link(const network::Sandbox& sandbox, const std::string& alias,
+                  const std::string& name, NetworkNames& names);
+    void refresh_network_files(const Record& record, const network::Sandbox& sandbox);
+    void publish_network(const network::Network& network, std::string_view action,
+                         const std::string& container);
+    void publish_endpoints(const network::Sandbox& sandbox, std::string_view action);
+
     // streams.cc
     void write_past_logs(const Record& record, const AttachOptions& options, int socket);
 
@@ -211,6 +237,7 @@ private:
     const Options options_;
     image::Images& images_;
     store::Store& store_;
+    network::Networks& networks_;
     db::Database& database_;
     const Host host_;
     AppArmorDefault default_apparmor_;

@@ -91,7 +91,8 @@ SpecInputs Engine::Implementation::spec_inputs(const Definition& definition,
 
 /// Writes all that the shim reads. Returns the layers' mounts, to be held until it has them.
 std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
-    const Record& record, const std::vector<PlannedMount>& mounts) {
+    const Record& record, const std::vector<PlannedMount>& mounts,
+    const std::optional<network::Attached>& attached) {
     const Definition& definition = *record.definition;
     const ContainerPaths where = paths(definition.id);
     const bool first_start = record.state.started_ns == 0;
@@ -101,7 +102,8 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
         sys::mkdir(where.work, 0700);
         sys::unlink(where.exit_record);
     }
-    write_network_files(where, definition, options_);
+    write_network_files(where, definition, options_,
+                        network_names(definition, attached ? attached->sandbox.get() : nullptr));
 
     for (const PlannedMount& mount : mounts)
         if (mount.type == PlannedMount::Type::bind && mount.create_source &&
@@ -112,6 +114,9 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     const SeccompChoice seccomp = seccomp_of(definition);
     SpecInputs inputs = spec_inputs(definition, seccomp);
     inputs.mounts = &mounts;
+    if (attached) inputs.network_namespace = attached->namespace_path;
+    if (std::string donor = container_of_mode(definition.host.network_mode); !donor.empty())
+        inputs.network_files = paths(table_.get(donor)->id).directory;
     const oci::Spec spec = make_spec(inputs);
     write_file(where.config, json::dump(oci::to_json(spec)), 0600);
 
@@ -143,10 +148,12 @@ void Engine::Implementation::start_locked(Container& container) {
     std::vector<std::shared_ptr<const Fd>> mounts;
     std::vector<PlannedMount> plan = record->definition->plan;
     bool has_volumes = false;
+    std::optional<network::Attached> attached;
     try {
         volumes.mount(plan, container.id);
         has_volumes = true;
-        mounts = prepare_bundle(*record, plan);
+        attached = start_networks(*record->definition);
+        mounts = prepare_bundle(*record, plan, attached);
     } catch (const Error& error) {
         const std::string message =
             error.message() + store::describe_shortage(options_.data_root, container_files_bytes);
@@ -187,6 +194,7 @@ void Engine::Implementation::start_locked(Container& container) {
         throw Error(is_callers_fault ? ErrorKind::invalid_argument : ErrorKind::internal, "{}",
                     result.error);
     }
+    networks_.settle_start(container.id);
     std::optional<task::ExitRecord> early_exit;
     {
         std::lock_guard lock(container.mutex);
@@ -199,6 +207,7 @@ void Engine::Implementation::start_locked(Container& container) {
         container.starting = false;
         early_exit = std::exchange(container.early_exit, std::nullopt);
     }
+    if (attached) publish_endpoints(*attached->sandbox, "connect");
     publish(*record, "start");
     if (early_exit) handle_exit(container, *early_exit);
 }
@@ -207,6 +216,7 @@ void Engine::Implementation::fail_start(Container& container, const std::string&
                                         int exit_code) {
     const ContainerPaths where = paths(container.id);
     ::unlink(where.exit_record.c_str());  // it did not run, whatever its shim's end has left
+    stop_networks(container.id);
     bool auto_remove = false;
     {
         std::lock_guard lock(container.mutex);
@@ -262,6 +272,8 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
     std::uint64_t ticket = 0;
     // Before anybody hears of the end: who does may remove the volumes.
     volumes.unmount(container.snapshot()->definition->plan, container.id);
+    // First: who sees the end may want the ports.
+    const network::SandboxPointer networks = stop_networks(container.id);
     {
         std::lock_guard lock(container.mutex);
         const Record& before = *container.record;
@@ -306,6 +318,7 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
     publish(*record, "die",
             {{"exitCode", std::to_string(exit.code)},
              {"execDuration", std::to_string(ran_ns / second_ns)}});
+    if (networks) publish_endpoints(*networks, "disconnect");
     answer_waiters(container, false, {exit.code, ""});
     if (removes_itself) remove_ended(container);
     end_execs(container);
@@ -554,6 +567,7 @@ void Engine::Implementation::rename(const std::string& name, std::string new_nam
         auto next = std::make_shared<Record>(*container->record);
         next->name = new_name;
         database_.execute("UPDATE containers SET name = ? WHERE id = ?", new_name, container->id);
+        networks_.rename_sandbox(container->id, new_name);
         container->record = after = std::move(next);
     } catch (...) {
         table_.release_name(new_name);
@@ -608,6 +622,7 @@ void Engine::Implementation::finish_removal(Container& container, bool with_volu
         std::lock_guard lock(container.mutex);
         record = container.record;
         delete_row(container.id);
+        networks_.remove_sandbox(container.id);
         container.removed = true;
         container.pending.clear();
         container.changed.notify_all();

@@ -54,11 +54,12 @@ std::string daemon_id(db::Database& database) {
 }  // namespace
 
 Engine::Implementation::Implementation(Options options, image::Images& images, store::Store& store,
-                                       db::Database& database)
+                                       network::Networks& networks, db::Database& database)
     : volumes(options.data_root, database, events, cleaner_),
       options_(std::move(options)),
       images_(images),
       store_(store),
+      networks_(networks),
       database_(database),
       host_(detect_host()),
       default_apparmor_(load_apparmor(host_)),
@@ -197,15 +198,23 @@ static bool comes_back_with_daemon(const Record& record) {
 }
 
 void Engine::Implementation::adopt_all() {
+    std::vector<ContainerPointer> ended;
     for (const ContainerPointer& container : table_.list()) {
+        try {
+            if (container->snapshot()->state.is_running())
+                adopt(*container);
+            else if (!settle_unrecorded_run(*container))
+                ended.push_back(container);
+        } catch (const std::exception& error) {
+            log::error("adopting container {}: {}", container->id, error.what());
+        }
+    }
+    restore_networks();  // before anything starts again
+    for (const ContainerPointer& container : ended) {
         RecordPointer record = container->snapshot();
         try {
             const api::HostConfig& host = record->definition->host;
-            if (record->state.is_running()) {
-                adopt(*container);
-            } else if (settle_unrecorded_run(*container)) {
-                continue;
-            } else if (host.auto_remove && record->state.phase != Phase::created) {
+            if (host.auto_remove && record->state.phase != Phase::created) {
                 std::lock_guard operation(container->operation);
                 container->removing = true;
                 remove_ended(*container);

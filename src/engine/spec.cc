@@ -81,7 +81,10 @@ void add_namespace(oci::Spec& spec, const SpecInputs& inputs, oci::NamespaceType
 void set_namespaces(oci::Spec& spec, const SpecInputs& inputs) {
     const api::HostConfig& host = inputs.definition.host;
     spec.linux_.namespaces.push_back({oci::NamespaceType::mount, ""});
-    add_namespace(spec, inputs, oci::NamespaceType::network, "net", host.network_mode);
+    if (inputs.network_namespace.empty())
+        add_namespace(spec, inputs, oci::NamespaceType::network, "net", host.network_mode);
+    else
+        spec.linux_.namespaces.push_back({oci::NamespaceType::network, inputs.network_namespace});
     add_namespace(spec, inputs, oci::NamespaceType::uts, "uts", host.uts_mode);
     add_namespace(spec, inputs, oci::NamespaceType::pid, "pid", host.pid_mode);
     add_namespace(spec, inputs, oci::NamespaceType::ipc, "ipc", host.ipc_mode);
@@ -159,8 +162,10 @@ void add_network_files(oci::Spec& spec, const SpecInputs& inputs,
                               {"/etc/hostname", "hostname"},
                               {"/etc/hosts", "hosts"}};
     for (const File& file : files) {
-        oci::Mount mount =
-            make_bind(file.destination, join(inputs.directory, file.name), {"rbind", "rprivate"});
+        oci::Mount mount = make_bind(
+            file.destination,
+            join(inputs.network_files.empty() ? inputs.directory : inputs.network_files, file.name),
+            {"rbind", "rprivate"});
         if (inputs.definition.host.readonly_rootfs) mount.options.push_back("ro");
         if (!is_replaced(mount, planned)) spec.mounts.push_back(std::move(mount));
     }

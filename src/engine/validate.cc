@@ -1,6 +1,7 @@
 #include "engine/validate.hh"
 
 #include "base/error.hh"
+#include "engine/networking.hh"
 #include "engine/signals.hh"
 #include "engine/text.hh"
 #include "linux/capabilities.hh"
@@ -45,7 +46,6 @@ void check_config(const api::ContainerConfig& config) {
     if (config.stop_timeout && *config.stop_timeout < -1)
         refuse("invalid stop timeout {}", *config.stop_timeout);
     if (config.hostname.size() > 64) refuse("invalid hostname: {}", config.hostname);
-    if (!config.mac_address.empty()) unsupported("a MAC address is not supported yet");
     for (const auto* words : {&config.cmd, &config.entrypoint})
         for (const std::string& word : *words)
             if (word.find('\0') != std::string::npos) refuse("invalid command: contains NUL");
@@ -201,15 +201,31 @@ bool is_container_mode(std::string_view mode) {
     return mode.starts_with("container:") && mode.size() > 10;
 }
 
+/// Networks that exclude one another.
+void check_endpoints(const api::CreateRequest& request) {
+    const std::string& mode = request.host_config.network_mode;
+    const bool has_own = has_networks(request.host_config);
+    for (const auto& [name, endpoint] : request.networking_config.endpoints_config) {
+        if (name == mode || (mode == "bridge" && name == "default")) {
+            if (!has_own && (endpoint.ipam_config || !endpoint.mac_address.empty() ||
+                             !endpoint.aliases.empty() || !endpoint.links.empty()))
+                refuse("conflicting options: endpoint settings and the network mode {}", mode);
+        } else if (!has_own) {
+            refuse(
+                "conflicting options: cannot attach both user-defined and non-user-defined "
+                "network-modes");
+        }
+    }
+    if (!has_own && !request.config.mac_address.empty())
+        refuse("conflicting options: mac-address and the network mode");
+}
+
 void check_network(api::CreateRequest& request, Warnings& warnings) {
     api::HostConfig& host = request.host_config;
     if (request.config.network_disabled) host.network_mode = "none";
     if (host.network_mode.empty()) host.network_mode = "default";
     const std::string& mode = host.network_mode;
     if (mode == "container:") refuse("invalid container format container:<name|id>");
-    if (mode != "none" && mode != "host" && !is_container_mode(mode))
-        unsupported("network mode {} is not supported yet: use --network none or --network host",
-                    mode == "default" ? "bridge" : mode);
     if (is_container_mode(mode)) {
         if (!request.config.hostname.empty())
             refuse("conflicting options: hostname and the network mode");
@@ -223,24 +239,18 @@ void check_network(api::CreateRequest& request, Warnings& warnings) {
                 "conflicting options: container type network can't be used with links. This "
                 "would result in undefined behavior");
     }
-    if (!host.port_bindings.empty() || host.publish_all_ports) {
-        if (mode != "host") unsupported("published ports are not supported yet");
+    if (mode == "host" && (!host.port_bindings.empty() || host.publish_all_ports))
         warnings.push_back("Published ports are discarded when using host network mode");
-    }
-    if (!host.links.empty()) unsupported("links are not supported yet");
-    for (const auto& [name, endpoint] : request.networking_config.endpoints_config) {
-        if (name != mode)
-            unsupported("network {} is not supported yet: use --network none or --network host",
-                        name);
-        if (endpoint.ipam_config || !endpoint.mac_address.empty() || !endpoint.links.empty())
-            refuse("user specified IP address is supported on user defined networks only");
-    }
+    if (mode == "host" && !host.links.empty())
+        refuse(
+            "conflicting options: host type networking can't be used with links. This would "
+            "result in undefined behavior");
+    check_endpoints(request);
+    for (const std::string& port : request.config.exposed_ports) parse_container_port(port);
     for (const std::string& extra : host.extra_hosts) {
         std::size_t colon = extra.find(':');
         if (colon == std::string::npos || colon == 0 || colon + 1 == extra.size())
             refuse("bad format for add-host: \"{}\"", extra);
-        if (extra.substr(colon + 1) == "host-gateway")
-            unsupported("host-gateway needs a bridge network, which is not supported yet");
     }
 }
 

@@ -2,6 +2,8 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 #include "engine/implementation.hh"
+#include "engine/networking.hh"
+#include "engine/patterns.hh"
 #include "engine/text.hh"
 #include "linux/cgroup.hh"
 
@@ -64,27 +66,6 @@ std::string command_text(const Definition& definition) {
     return text;
 }
 
-/// Names and ids match as unanchored regular expressions in Docker; the parts people use are
-/// literals with ^ and $.
-bool matches_pattern(std::string_view text, std::string_view pattern) {
-    const bool anchored_start = pattern.starts_with('^');
-    const bool anchored_end = pattern.ends_with('$');
-    if (anchored_start) pattern.remove_prefix(1);
-    if (anchored_end) pattern.remove_suffix(1);
-    if (pattern.starts_with('/')) pattern.remove_prefix(1);
-    if (anchored_start && anchored_end) return text == pattern;
-    if (anchored_start) return text.starts_with(pattern);
-    if (anchored_end) return text.ends_with(pattern);
-    return text.find(pattern) != std::string_view::npos;
-}
-
-bool label_fits(const std::map<std::string, std::string>& labels, const std::string& wanted) {
-    const std::size_t equals = wanted.find('=');
-    auto label = labels.find(wanted.substr(0, equals));
-    if (label == labels.end()) return false;
-    return equals == std::string::npos || label->second == wanted.substr(equals + 1);
-}
-
 bool volume_fits(const Definition& definition, const std::string& wanted) {
     return std::any_of(definition.mounts.begin(), definition.mounts.end(),
                        [&](const api::MountPoint& mount) {
@@ -92,19 +73,55 @@ bool volume_fits(const Definition& definition, const std::string& wanted) {
     });
 }
 
-bool port_fits(const Definition& definition, const std::string& wanted) {
-    const std::string port = wanted.find('/') == std::string::npos ? wanted + "/tcp" : wanted;
-    return definition.config.exposed_ports.contains(port);
+/// "80", "80/tcp", "8000-8010/udp": any of these ports.
+bool port_fits(std::int64_t number, const std::string& protocol, const std::string& wanted) {
+    const std::size_t slash = wanted.find('/');
+    if (protocol != (slash == std::string::npos ? "tcp" : wanted.substr(slash + 1))) return false;
+    const std::string range = wanted.substr(0, slash);
+    const std::size_t dash = range.find('-');
+    const auto first = find_integer(range.substr(0, dash));
+    const auto last = dash == std::string::npos ? first : find_integer(range.substr(dash + 1));
+    return first && last && *first <= number && number <= *last;
+}
+
+bool exposed_fits(const Definition& definition, const std::string& wanted) {
+    return std::any_of(definition.config.exposed_ports.begin(),
+                       definition.config.exposed_ports.end(), [&](const std::string& exposed) {
+                           const auto port = find_container_port(exposed);
+                           return port && port_fits(port->number, port->protocol, wanted);
+                       });
+}
+
+bool published_fits(const network::Sandbox* sandbox, const std::string& wanted) {
+    return sandbox && std::any_of(sandbox->ports.begin(), sandbox->ports.end(),
+                                  [&](const network::PublishedPort& port) {
+        return port_fits(port.host_port, port.protocol, wanted);
+           });
+}
+
+/// By name or id of any network it has.
+bool network_fits(const Definition& definition, const network::Sandbox* sandbox,
+                  network::Networks& networks, const std::string& wanted) {
+    if (!sandbox) return definition.host.network_mode == wanted;
+    return std::any_of(sandbox->endpoints.begin(), sandbox->endpoints.end(),
+                       [&](const network::Endpoint& endpoint) {
+        const std::string& id = endpoint.config.network_id;
+        if (id.starts_with(wanted)) return true;
+        const network::NetworkPointer network = networks.find_network(id);
+        return network && network->name == wanted;
+    });
 }
 
 struct ListContext {
     std::set<std::string> ancestor_ids;
     std::int64_t before_ns = 0, since_ns = 0;  ///< 0: no bound
+    network::Networks* networks = nullptr;
 };
 
 bool value_fits(const std::string& filter, const std::string& wanted, const Record& record,
                 const ListContext& context) {
     const Definition& definition = *record.definition;
+    const auto sandbox = [&] { return context.networks->find_sandbox(definition.id); };
     if (filter == "id") return matches_pattern(definition.id, wanted);
     if (filter == "name") return matches_pattern(record.name, wanted);
     if (filter == "status") return to_string(record.state.phase) == wanted;
@@ -112,12 +129,13 @@ bool value_fits(const std::string& filter, const std::string& wanted, const Reco
         return record.state.phase == Phase::exited &&
                std::to_string(record.state.exit_code) == wanted;
     if (filter == "volume") return volume_fits(definition, wanted);
-    if (filter == "network") return definition.host.network_mode == wanted;
+    if (filter == "network")
+        return network_fits(definition, sandbox().get(), *context.networks, wanted);
     if (filter == "ancestor") return context.ancestor_ids.contains(definition.image_id);
     if (filter == "health")
         return wanted == (record.state.health ? to_string(record.state.health->status) : "none");
-    if (filter == "expose") return port_fits(definition, wanted);
-    if (filter == "publish") return false;  // nothing is published yet
+    if (filter == "expose") return exposed_fits(definition, wanted);
+    if (filter == "publish") return published_fits(sandbox().get(), wanted);
     if (filter == "is-task") return wanted == "false";
     return true;
 }
@@ -128,10 +146,7 @@ bool fits(const Record& record, const Filters& filters, const ListContext& conte
     return std::all_of(filters.begin(), filters.end(), [&](const auto& filter) {
         const auto& [name, values] = filter;
         if (name == "before" || name == "since" || values.empty()) return true;
-        if (name == "label")
-            return std::all_of(values.begin(), values.end(), [&](const std::string& wanted) {
-                return label_fits(record.definition->config.labels, wanted);
-            });
+        if (name == "label") return has_labels(record.definition->config.labels, values);
         return std::any_of(values.begin(), values.end(),
                            [&, &name = name](const std::string& wanted) {
             return value_fits(name, wanted, record, context);
@@ -167,16 +182,6 @@ bool shows_stopped(const ListOptions& options) {
     return false;
 }
 
-api::NetworkSettings network_settings(const Definition& definition) {
-    api::NetworkSettings settings;
-    settings.networks = std::map<std::string, api::EndpointSettings>();
-    settings.networks.null_when_empty = false;
-    const std::string& mode = definition.host.network_mode;
-    if (mode == "none" || mode == "host") settings.networks[mode] = api::EndpointSettings();
-    if (mode == "host") settings.sandbox_key = "/proc/1/ns/net";
-    return settings;
-}
-
 std::string first_line(const Path& path) {
     std::string text = find_file(path).value_or("");
     return text.substr(0, text.find('\n'));
@@ -198,6 +203,7 @@ std::string operating_system() {
 std::vector<api::ContainerSummary> Engine::Implementation::list(const ListOptions& options) {
     check_list_filters(options.filters);
     ListContext context;
+    context.networks = &networks_;
     for (const auto& [name, values] : options.filters)
         for (const std::string& value : values) {
             if (name == "ancestor") {
@@ -248,7 +254,12 @@ std::vector<api::ContainerSummary> Engine::Implementation::list(const ListOption
         summary.status = status_text(record->state, now);
         summary.network_mode = definition.host.network_mode;
         summary.annotations = definition.host.annotations;
-        summary.networks = network_settings(definition).networks;
+        const network::SandboxPointer sandbox = networks_.find_sandbox(definition.id);
+        const bool is_running = record->state.is_running();
+        summary.networks = make_network_settings(definition, is_running, record->state.pid,
+                                                 sandbox.get(), networks_)
+                               .networks;
+        summary.ports = make_port_list(definition, is_running, sandbox.get());
         summary.mounts = definition.mounts;
         if (options.size) {
             summary.size_rw = static_cast<std::int64_t>(tree_bytes(paths(definition.id).upper));
@@ -320,9 +331,9 @@ api::ContainerInspect Engine::Implementation::inspect(const std::string& name, b
     }
     view.mounts = definition.mounts;
     view.config = definition.config;
-    view.network_settings = network_settings(definition);
-    if (state.is_running() && has_private_network(definition.host))
-        view.network_settings.sandbox_key = fmt::format("/proc/{}/ns/net", state.pid);
+    view.network_settings =
+        make_network_settings(definition, state.is_running(), state.pid,
+                              networks_.find_sandbox(definition.id).get(), networks_);
     return view;
 }
 
@@ -437,7 +448,7 @@ api::SystemInfo Engine::Implementation::info() {
     info.driver_status = {{"Layers", std::string(store_.snapshotter_name())},
                           {"Native Overlay Diff", "true"}};
     info.log_plugins = {"json-file", "local", "none"};
-    info.network_plugins = {"host", "null"};
+    info.network_plugins = {"bridge", "host", "ipvlan", "macvlan", "null"};
     info.volume_plugins = {"local"};
     info.memory_limit = host_.has_memory_cgroup;
     info.swap_limit = host_.has_swap_limit;

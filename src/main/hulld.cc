@@ -1,6 +1,7 @@
 #include "api/server/api.hh"
 #include "base/error.hh"
 #include "base/file.hh"
+#include "base/hash.hh"
 #include "base/json.hh"
 #include "base/log.hh"
 #include "base/process.hh"
@@ -11,6 +12,7 @@
 #include "engine/engine.hh"
 #include "http/server.hh"
 #include "image/images.hh"
+#include "network/networks.hh"
 #include "store/store.hh"
 
 #include <fcntl.h>
@@ -51,6 +53,8 @@ struct Options {
     std::string shm_size, ipc_mode = "private", seccomp_profile;
     std::vector<std::string> dns, dns_search, dns_options, labels;
     bool init = false;
+    network::Options network;
+    std::optional<std::string> bridge, firewall_table;
     Path programs;  ///< directory of hull-shim, hull-init and hull-transfer; "" = beside hulld
 };
 
@@ -76,8 +80,22 @@ bool parse_bool(const std::string& text) {
     throw Error(ErrorKind::invalid_argument, "invalid boolean value \"{}\"", text);
 }
 
+std::uint32_t parse_mtu(const std::string& text) {
+    std::uint32_t mtu = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), mtu);
+    if (error != std::errc() || end != text.data() + text.size() || (mtu != 0 && mtu < 68) ||
+        mtu > 65535)
+        throw Error(ErrorKind::invalid_argument, "invalid MTU \"{}\"", text);
+    return mtu;
+}
+
 const std::vector<Flag>& flags() {
     static const std::vector<Flag> all{
+        {"bip", 0, "bip", "string",
+         "Address of the default bridge (172.17.0.1/16, or what is free)",
+         [](Options& o, const std::string& v) { o.network.bridge_address = v; }},
+        {"bridge", 'b', "bridge", "string", "Name of the default bridge, or none (hull0)",
+         [](Options& o, const std::string& v) { o.bridge = v; }},
         {"cgroup-parent", 0, "cgroup-parent", "string", "Parent cgroup of all containers (/hull)",
          [](Options& o, const std::string& v) { o.cgroup_parent = v; }},
         {"config-file", 0, nullptr, "string", "Configuration file, JSON with these names",
@@ -86,6 +104,11 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.data_root = v; }},
         {"debug", 'D', "debug", nullptr, "Log more",
          [](Options& o, const std::string& v) { o.debug = parse_bool(v); }},
+        {"default-address-pool", 0, "default-address-pools", "list",
+         "Where subnets of networks come from (base=10.10.0.0/16,size=24)",
+         [](Options& o,
+            const std::string& v) { o.network.sources.push_back(network::parse_subnet_source(v)); },
+         true},
         {"default-ipc-mode", 0, "default-ipc-mode", "string", "private or shareable (private)",
          [](Options& o, const std::string& v) { o.ipc_mode = v; }},
         {"default-shm-size", 0, "default-shm-size", "bytes", "Size of /dev/shm (64m)",
@@ -98,12 +121,30 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.dns_search.push_back(v); }, true},
         {"exec-root", 0, "exec-root", "string", "Where run-time state is kept (/run/hull)",
          [](Options& o, const std::string& v) { o.exec_root = v; }},
+        {"firewall-table", 0, "firewall-table", "string", "Name of our nftables table (hull)",
+         [](Options& o, const std::string& v) { o.firewall_table = v; }},
+        {"fixed-cidr", 0, "fixed-cidr", "string", "IPv4 range of containers on the default bridge",
+         [](Options& o, const std::string& v) { o.network.range = v; }},
+        {"fixed-cidr-v6", 0, "fixed-cidr-v6", "string",
+         "IPv6 subnet of containers on the default bridge",
+         [](Options& o, const std::string& v) { o.network.range_v6 = v; }},
         {"group", 'G', "group", "string", "Group of the unix sockets (docker)",
          [](Options& o, const std::string& v) { o.group = v, o.group_given = true; }},
         {"host", 'H', "hosts", "list", "Sockets to listen on (unix:///run/hull.sock)",
          [](Options& o, const std::string& v) { o.hosts.push_back(v); }, true},
+        {"host-gateway-ip", 0, "host-gateway-ip", "string",
+         "What host-gateway of --add-host means (the gateway of the container's network)",
+         [](Options& o, const std::string& v) { o.network.host_gateway = v; }},
+        {"icc", 0, "icc", nullptr, "Containers on the default bridge reach each other (true)",
+         [](Options& o, const std::string& v) { o.network.containers_talk = parse_bool(v); }},
         {"init", 0, "init", nullptr, "Run an init in every container",
          [](Options& o, const std::string& v) { o.init = parse_bool(v); }},
+        {"ip", 0, "ip", "string", "Address that ports are published on (0.0.0.0)",
+         [](Options& o, const std::string& v) { o.network.publish_address = v; }},
+        {"ip-masq", 0, "ip-masq", nullptr, "The world sees containers with our address (true)",
+         [](Options& o, const std::string& v) { o.network.masquerade = parse_bool(v); }},
+        {"ipv6", 0, "ipv6", nullptr, "IPv6 on the default bridge",
+         [](Options& o, const std::string& v) { o.network.ipv6 = parse_bool(v); }},
         {"label", 0, "labels", "list", "Labels of the daemon",
          [](Options& o, const std::string& v) { o.labels.push_back(v); }, true},
         {"live-restore", 0, "live-restore", nullptr, "Always true: containers outlive the daemon",
@@ -124,6 +165,8 @@ const std::vector<Flag>& flags() {
         o.log_options[v.substr(0, equals)] = v.substr(equals + 1);
          },
          true},
+        {"mtu", 0, "mtu", "int", "MTU of networks (the uplink's)",
+         [](Options& o, const std::string& v) { o.network.mtu = parse_mtu(v); }},
         {"pidfile", 'p', "pidfile", "string", "File for the daemon's pid (EXEC-ROOT/hull.pid)",
          [](Options& o, const std::string& v) { o.pidfile = v; }},
         {"programs", 0, "programs", "string", "Directory of hull-shim and friends (beside hulld)",
@@ -361,6 +404,16 @@ void listen(http::Server& server, const Options& options) {
     }
 }
 
+/// Bridge and firewall table are the machine's: a daemon on other directories has others.
+network::Options network_options(const Options& options) {
+    network::Options network = options.network;
+    std::string suffix;
+    if (options.data_root != "/var/lib/hull") suffix = sha256_hex(options.data_root).substr(0, 6);
+    network.bridge = options.bridge.value_or("hull" + (suffix.empty() ? "0" : "-" + suffix));
+    network.table = options.firewall_table.value_or(suffix.empty() ? "hull" : "hull-" + suffix);
+    return network;
+}
+
 /// What makes up a daemon, in the order it comes to life. The mount namespace is the host's own:
 /// a private one would keep bind mounts with shared propagation from reaching the host.
 void run(const Options& options) {
@@ -399,7 +452,8 @@ void run(const Options& options) {
     engine_options.dns_options = options.dns_options;
     engine_options.labels = options.labels;
     engine_options.init = options.init;
-    engine::Engine engine(engine_options, images, store, database);
+    network::Networks networks(network_options(options), database);
+    engine::Engine engine(engine_options, images, store, networks, database);
 
     const server::Api api({engine, images, engine.info().driver});
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
@@ -407,6 +461,7 @@ void run(const Options& options) {
     ::malloc_trim(0);
     log::info("hulld {} started, data in {}", HULL_VERSION, options.data_root);
     server.run(stop);
+    networks.clean_up();
     log::info("stopped; containers go on running");
     sys::unlink(pidfile);
 }

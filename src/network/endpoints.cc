@@ -106,6 +106,8 @@ Sandbox Networks::copy_sandbox(const std::string& container_id) {
 }
 
 void Networks::rename_sandbox(const std::string& container_id, const std::string& new_name) {
+    std::shared_lock not_restoring(restore_mutex_);
+    std::lock_guard change(change_mutex(container_id));
     SandboxPointer before = find_sandbox(container_id);
     if (!before) return;
     Sandbox sandbox = *before;
@@ -114,7 +116,9 @@ void Networks::rename_sandbox(const std::string& container_id, const std::string
 }
 
 void Networks::remove_sandbox(const std::string& container_id) {
-    stop_sandbox(container_id);
+    std::shared_lock not_restoring(restore_mutex_);
+    std::lock_guard change(change_mutex(container_id));
+    stop_locked(container_id);
     {
         std::lock_guard lock(mutex_);
         if (sandboxes_.erase(container_id) == 0) return;
@@ -243,6 +247,18 @@ const Endpoint* Networks::gateway_endpoint(const Sandbox& sandbox, bool is_v6) {
     return best;
 }
 
+std::optional<IpAddress> Networks::host_gateway(const Sandbox& sandbox) {
+    if (!options_.host_gateway.empty()) return IpAddress::get(options_.host_gateway);
+    for (const bool is_v6 : {false, true})
+        if (const Endpoint* endpoint = gateway_endpoint(sandbox, is_v6)) {
+            // The bridge's own address, wherever else the default route may lead.
+            const NetworkPointer network = find_network(endpoint->config.network_id);
+            if (network && network->driver == "bridge")
+                return is_v6 ? endpoint->gateway6 : endpoint->gateway4;
+        }
+    return std::nullopt;
+}
+
 void Networks::set_default_routes(const Namespace& target, const Sandbox& sandbox) {
     std::vector<linux_::NetlinkMessage> messages;
     for (const bool is_v6 : {false, true})
@@ -330,6 +346,8 @@ void Networks::undo_start(Sandbox& sandbox) {
 }
 
 Attached Networks::start_sandbox(const std::string& container_id) {
+    std::shared_lock not_restoring(restore_mutex_);
+    std::lock_guard change(change_mutex(container_id));
     Sandbox sandbox = copy_sandbox(container_id);
     Namespace target = namespaces_.take();
     try {
@@ -363,6 +381,12 @@ void Networks::settle_start(const std::string& container_id) {
 }
 
 void Networks::stop_sandbox(const std::string& container_id) {
+    std::shared_lock not_restoring(restore_mutex_);
+    std::lock_guard change(change_mutex(container_id));
+    stop_locked(container_id);
+}
+
+void Networks::stop_locked(const std::string& container_id) {
     settle_start(container_id);
     const SandboxPointer before = find_sandbox(container_id);
     if (!before || !before->active) return;
@@ -375,7 +399,10 @@ void Networks::stop_sandbox(const std::string& container_id) {
 
 SandboxPointer Networks::connect(const std::string& container_id, const EndpointConfig& config,
                                  pid_t pid) {
+    std::shared_lock not_restoring(restore_mutex_);
+    std::lock_guard change(change_mutex(container_id));
     Sandbox sandbox = copy_sandbox(container_id);
+    if (!sandbox.active) pid = 0;  // it has just ended
     const NetworkPointer network = get_network(config.network_id);
     check_endpoint(*network, config);
     if (sandbox.find_endpoint(network->id))
@@ -407,7 +434,10 @@ SandboxPointer Networks::connect(const std::string& container_id, const Endpoint
 
 SandboxPointer Networks::disconnect(const std::string& container_id, const std::string& network_id,
                                     pid_t pid) {
+    std::shared_lock not_restoring(restore_mutex_);
+    std::lock_guard change(change_mutex(container_id));
     Sandbox sandbox = copy_sandbox(container_id);
+    if (!sandbox.active) pid = 0;  // it has just ended
     const NetworkPointer network = get_network(network_id);
     const auto found = std::find_if(
         sandbox.endpoints.begin(), sandbox.endpoints.end(),

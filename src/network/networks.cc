@@ -65,6 +65,7 @@ void Networks::load() {
             log::error("the networks of container {} cannot be loaded: {}", id, error.message());
         }
     }
+    load_default_network();
     for (const char* name : {"host", "none"}) {
         if (find_network(name)) continue;
         Network network;
@@ -75,6 +76,47 @@ void Networks::load() {
         store(network);
         networks_[network.id] = std::make_shared<const Network>(network);
     }
+}
+
+/// The network "bridge" is made from the daemon's options: when they have changed it is made anew,
+/// unless containers are on it.
+void Networks::load_default_network() {
+    for (auto found = networks_.begin(); found != networks_.end(); ++found) {
+        const NetworkPointer network = found->second;
+        if (network->name != "bridge" || network->recipe == default_network_recipe()) continue;
+        const auto is_user = [&](const auto& item) {
+            return item.second->active && item.second->find_endpoint(network->id);
+        };
+        if (std::any_of(sandboxes_.begin(), sandboxes_.end(), is_user)) {
+            log::warning("network bridge keeps its old settings: containers run on it");
+            return;
+        }
+        // Stopped containers know it by its id.
+        default_network_id_ = network->id;
+        pools_.erase(found->first);
+        networks_.erase(found);
+        return;
+    }
+}
+
+std::string Networks::default_network_recipe() const {
+    return json::dump(json::Array{options_.bridge, options_.bridge_address, options_.mtu,
+                                  options_.publish_address, options_.containers_talk,
+                                  options_.masquerade, options_.ipv6, options_.range,
+                                  options_.range_v6});
+}
+
+/// A create that was killed between its two rows, or a removal.
+void Networks::forget_unknown(const std::function<bool(const std::string&)>& is_known) {
+    std::vector<std::string> strangers;
+    {
+        std::lock_guard lock(mutex_);
+        for (const auto& [id, sandbox] : sandboxes_)
+            if (!is_known(id)) strangers.push_back(id);
+        for (const std::string& id : strangers) sandboxes_.erase(id);
+    }
+    for (const std::string& id : strangers)
+        database_.execute("DELETE FROM sandboxes WHERE container_id = ?", id);
 }
 
 void Networks::store(const Network& network) {
@@ -201,7 +243,10 @@ void Networks::remove_stale_links() {
             if (port.kind == "veth" && !known.contains(port.name)) host_.remove_link(port.name);
 }
 
-void Networks::restore(const std::map<std::string, pid_t>& running) {
+void Networks::restore(const std::map<std::string, pid_t>& running,
+                       const std::function<bool(const std::string&)>& is_known) {
+    std::unique_lock restoring(restore_mutex_);
+    forget_unknown(is_known);
     std::vector<SandboxPointer> sandboxes;
     {
         std::lock_guard lock(mutex_);

@@ -9,12 +9,15 @@
 
 #include <sys/types.h>
 
+#include <array>
 #include <condition_variable>
 #include <deque>
+#include <functional>
 #include <map>
 #include <mutex>
 #include <optional>
 #include <set>
+#include <shared_mutex>
 #include <string>
 #include <string_view>
 #include <thread>
@@ -29,7 +32,12 @@ struct Options {
     std::vector<SubnetSource> sources;  ///< empty: default_subnet_sources()
     std::uint32_t mtu = 0;              ///< 0: the uplink's
     std::string publish_address;        ///< of "-p 80" without an address; "": all
-    bool containers_talk = true;        ///< on the network "bridge"
+    // Of the network "bridge".
+    bool containers_talk = true;
+    bool masquerade = true;
+    bool ipv6 = false;
+    std::string range, range_v6;  ///< containers get addresses of these only: "172.17.1.0/24"
+    std::string host_gateway;     ///< what "host-gateway" means; "": the network's gateway
     /// Held while a subnet is chosen and its bridge made, so that two daemons do not choose alike.
     Path lock_file = "/run/hull-network.lock";
 };
@@ -63,7 +71,7 @@ struct Attached {
 };
 
 /// All networks of one daemon and every container's part in them. What it returns are immutable
-/// snapshots. Thread-safe; calls for one container must not overlap.
+/// snapshots. Thread-safe.
 class Networks {
 public:
     /// Loads what is known. Nothing is done to the host before `restore` or the first use.
@@ -73,9 +81,12 @@ public:
     Networks& operator=(const Networks&) = delete;
 
     /// Makes the host match the records after a daemon's end: `running` containers keep their
-    /// ports and addresses, all else that an earlier daemon has left goes. Never throws for what
-    /// one network or container lacks: that is logged.
-    void restore(const std::map<std::string, pid_t>& running);
+    /// ports and addresses, all else that an earlier daemon has left goes. Sandboxes of containers
+    /// that `is_known` denies are forgotten. Never throws for what one network or container lacks:
+    /// that is logged.
+    void restore(
+        const std::map<std::string, pid_t>& running,
+        const std::function<bool(const std::string&)>& is_known = [](const auto&) { return true; });
     /// Removes bridges without containers and, with the last of them, the firewall table.
     void clean_up();
 
@@ -86,6 +97,9 @@ public:
     NetworkPointer get_network(const std::string& name);
     NetworkPointer find_network(const std::string& name);
     std::vector<NetworkPointer> list_networks();  ///< by name
+    /// Removes the networks that no container has, running or not. Returns those that went.
+    std::vector<NetworkPointer> prune_networks(
+        const std::function<bool(const Network&)>& is_wanted);
     /// Sandboxes with an endpoint in it, by container id.
     std::vector<SandboxPointer> list_members(const std::string& network_id, bool only_active);
 
@@ -110,12 +124,19 @@ public:
                               pid_t pid);
 
     bool uses_network_names(const Sandbox& sandbox);  ///< has a user-defined network
+    /// The address by which a container reaches the host; nullopt when it has no network for that.
+    std::optional<IpAddress> host_gateway(const Sandbox& sandbox);
+    /// Its endpoint that the default route leaves by; null when there is none.
+    const Endpoint* gateway_endpoint(const Sandbox& sandbox, bool is_v6);
     HostLinks& host() { return host_; }
     const Options& options() const { return options_; }
 
 private:
     // networks.cc
     void load();
+    void load_default_network();
+    std::string default_network_recipe() const;
+    void forget_unknown(const std::function<bool(const std::string&)>& is_known);
     void store(const Network& network);
     void store(const Sandbox& sandbox);
     void publish(Sandbox sandbox);
@@ -145,7 +166,6 @@ private:
     void publish_ports(Sandbox& sandbox);
     void withdraw_ports(Sandbox& sandbox);
     std::vector<Forward> forwards_of(const Sandbox& sandbox);
-    const Endpoint* gateway_endpoint(const Sandbox& sandbox, bool is_v6);
     void undo_start(Sandbox& sandbox);
     Sandbox copy_sandbox(const std::string& container_id);
     void remove_link_later(const Endpoint& endpoint);
@@ -158,6 +178,13 @@ private:
     PortKeeper ports_;
     NamespacePool namespaces_;
 
+    std::shared_mutex restore_mutex_;  ///< `restore` alone, or changes of containers; first of all
+    /// By hash of the container's id: changes of one container follow each other; second.
+    std::array<std::mutex, 64> change_mutexes_;
+    std::mutex& change_mutex(const std::string& container_id) {
+        return change_mutexes_[std::hash<std::string>()(container_id) % change_mutexes_.size()];
+    }
+    void stop_locked(const std::string& container_id);
     std::mutex setup_mutex_;  ///< one thread makes bridges and chooses subnets; before mutex_
     std::mutex mutex_;        ///< guards everything below; never held across netlink
     std::map<std::string, NetworkPointer> networks_;  ///< by id
@@ -165,6 +192,7 @@ private:
     std::map<std::string, Namespace> starting_;              ///< by container id
     std::map<std::string, std::vector<AddressPool>> pools_;  ///< by network id
     std::map<std::string, int> bridges_;  ///< that we have made: index by network id
+    std::string default_network_id_;      ///< of a "bridge" that is to be made anew
     std::uint32_t next_link_ = 0;
 
     /// Host ends that should go with their namespace; taken away when something else keeps it.

@@ -289,12 +289,15 @@ NetworkPointer Networks::create_network(const NetworkRequest& request) {
         networks_[network.id] = std::make_shared<const Network>(network);
     }
     try {
+        store(network);  // first: a kill in between leaves no bridge that nobody knows
         if (network.driver == "bridge") ensure_bridge(network);
-        store(network);
     } catch (...) {
-        std::lock_guard lock(mutex_);
-        networks_.erase(network.id);
-        pools_.erase(network.id);
+        {
+            std::lock_guard lock(mutex_);
+            networks_.erase(network.id);
+            pools_.erase(network.id);
+        }
+        database_.execute("DELETE FROM networks WHERE id = ?", network.id);
         throw;
     }
     return get_network(network.id);
@@ -307,15 +310,17 @@ void Networks::add_default_network() {
     const MachineLock machine(options_.lock_file);
     if (find_network("bridge")) return;
     Network network;
-    network.id = random_hex(32);
+    network.id = default_network_id_.empty() ? random_hex(32) : default_network_id_;
     network.name = "bridge";
     network.driver = "bridge";
+    network.recipe = default_network_recipe();
+    network.ipv6 = options_.ipv6;
     network.created_ns = now_ns();
     network.interface = options_.bridge;
     network.options = {
         {"com.docker.network.bridge.default_bridge", "true"},
         {"com.docker.network.bridge.enable_icc", options_.containers_talk ? "true" : "false"},
-        {"com.docker.network.bridge.enable_ip_masquerade", "true"},
+        {"com.docker.network.bridge.enable_ip_masquerade", options_.masquerade ? "true" : "false"},
         {"com.docker.network.bridge.host_binding_ipv4",
          options_.publish_address.empty() ? "0.0.0.0" : options_.publish_address},
         {"com.docker.network.bridge.name", options_.bridge},
@@ -329,7 +334,15 @@ void Networks::add_default_network() {
         request.addresses.push_back(
             {Subnet{address->first(), address->prefix}.text(), "", address->base.text(), {}});
     }
+    // Without a subnet of its own the range is the subnet, as in dockerd.
+    if (!options_.range.empty() && request.addresses.empty())
+        request.addresses.push_back({options_.range, "", "", {}});
+    else if (!options_.range.empty())
+        request.addresses.front().range = options_.range;
+    if (!options_.range_v6.empty()) request.addresses.push_back({options_.range_v6, "", "", {}});
     choose_addresses(network, request);
+    if (network.ipv6 && !host_.has_ipv6())
+        throw Error(ErrorKind::unavailable, "this host has no IPv6");
     store(network);
     std::lock_guard lock(mutex_);
     open_pools(network);
@@ -359,10 +372,30 @@ void Networks::remove_network(const std::string& name) {
         pools_.erase(network->id);
         bridges_.erase(network->id);
     }
+    if (network->driver == "bridge") {
+        host_.remove_link(network->interface);
+        firewall_.remove_bridge(network->interface);
+    }
+    // Last: a network without its bridge gets a new one, a bridge without its network stays.
     database_.execute("DELETE FROM networks WHERE id = ?", network->id);
-    if (network->driver != "bridge") return;
-    host_.remove_link(network->interface);
-    firewall_.remove_bridge(network->interface);
+}
+
+std::vector<NetworkPointer> Networks::prune_networks(
+    const std::function<bool(const Network&)>& is_wanted) {
+    std::vector<NetworkPointer> removed;
+    for (const NetworkPointer& network : list_networks()) {
+        if (network->is_predefined() || !is_wanted(*network)) continue;
+        if (!list_members(network->id, false).empty()) continue;
+        try {
+            remove_network(network->id);
+        } catch (const Error& error) {
+            // Somebody has begun to use it, or has removed it.
+            if (error.kind() != ErrorKind::forbidden && error.kind() != ErrorKind::not_found) throw;
+            continue;
+        }
+        removed.push_back(network);
+    }
+    return removed;
 }
 
 }  // namespace hull::network

@@ -34,6 +34,7 @@ struct Network {
     StringMap options, labels, ipam_options;
     std::vector<AddressConfig> addresses;
     std::string interface;  ///< the bridge, or the parent of macvlan and ipvlan
+    std::string recipe;     ///< of "bridge": the daemon's options it was made from
 
     bool is_predefined() const { return name == "bridge" || name == "host" || name == "none"; }
     /// One option as a boolean; `otherwise` when absent.
@@ -98,6 +99,9 @@ struct Sandbox {
     const Endpoint* find_endpoint(const std::string& network_id) const;
 };
 using SandboxPointer = std::shared_ptr<const Sandbox>;  ///< the table and every reader own it
+
+/// What the other containers of a network may call this one: name, aliases, short id, host name.
+std::vector<std::string> names_of(const Sandbox& sandbox, const Endpoint& endpoint);
 
 json::Value to_json(const Network& network);
 Network parse_network(const json::Value& value);

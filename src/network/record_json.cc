@@ -1,6 +1,8 @@
 #include "base/error.hh"
 #include "network/record.hh"
 
+#include <algorithm>
+
 namespace hull::network {
 
 namespace {
@@ -133,6 +135,18 @@ const Endpoint* Sandbox::find_endpoint(const std::string& network_id) const {
     return nullptr;
 }
 
+std::vector<std::string> names_of(const Sandbox& sandbox, const Endpoint& endpoint) {
+    std::vector<std::string> names;
+    const auto add = [&](const std::string& name) {
+        if (!name.empty() && std::find(names.begin(), names.end(), name) == names.end())
+            names.push_back(name);
+    };
+    add(sandbox.container_name);
+    for (const std::string& alias : endpoint.config.aliases) add(alias);
+    for (const std::string& name : sandbox.hostnames) add(name);
+    return names;
+}
+
 json::Value to_json(const Network& network) {
     json::Object object;
     object.append("id", network.id);
@@ -148,6 +162,7 @@ json::Value to_json(const Network& network) {
     object.append("ipamOptions", network.ipam_options);
     object.append("addresses", encode_all(network.addresses));
     object.append("interface", network.interface);
+    object.append("recipe", network.recipe);
     return object;
 }
 
@@ -167,6 +182,7 @@ Network parse_network(const json::Value& value) {
     for (const json::Value& config : value["addresses"].as_array())
         network.addresses.push_back(parse_config(config));
     network.interface = text_of(value["interface"]);
+    network.recipe = text_of(value["recipe"]);
     return network;
 }
 

@@ -17,7 +17,7 @@ A script is a list of commands a user could type, each with what it must do:
 Without any output line, output is not compared. All commands of a script share one bash, so variables live on.
 $NAME is a prefix of the script's own for container names; helpers (bash functions) are in helpers.sh.
 Usage: run.py [--against hull|docker-cli|docker] [--bin DIR] [--accept] [--jobs N] [SCRIPT...]"""
-import argparse, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import argparse, hashlib, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -35,7 +35,7 @@ class Daemon:
         pid_file = self.root + "/pid"
         common = ["--data-root", self.root + "/data", "--exec-root", self.root + "/exec", "-H", "unix://" + self.socket, "--pidfile", pid_file]
         if kind == "docker":
-            self.argv = ["/usr/sbin/dockerd", *common, "--bridge=none", "--iptables=false", "--ip6tables=false", "--live-restore"]
+            self.argv = ["/usr/sbin/dockerd", *common, "--live-restore"]
         else:
             self.argv = [str(bin_dir / "hulld"), *common, *extra]
         self.write_helper_environment(bin_dir)
@@ -91,6 +91,10 @@ class Daemon:
     def close(self):
         subprocess.run(["hull", "ps", "-aq"], env=self.env, capture_output=True, timeout=30)
         ids = subprocess.run("hull ps -aq | xargs -r hull rm -f", shell=True, env=self.env, capture_output=True, timeout=120)
+        networks = json.loads(self.request("GET", "/networks")[1] or "[]") if self.kind != "docker" else []
+        left = [f"network {n['Name']}" for n in networks if n["Name"] not in ("bridge", "host", "none")]
+        for network in networks:
+            self.request("DELETE", "/networks/" + network["Id"])
         pid = self.pid()
         try:
             os.kill(pid, signal.SIGTERM)
@@ -104,11 +108,30 @@ class Daemon:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        left = leftovers(self.root) + self.sanitizer_findings()
+        left += leftovers(self.root) + network_objects(self) + self.sanitizer_findings()
         for mount in reversed(mounts_under(self.root)):
             subprocess.run(["umount", "-l", mount])
         shutil.rmtree(self.root, ignore_errors=True)
         return left if self.kind != "docker" else []
+
+
+def enter_private_network():
+    """Docker's rules belong to the machine: its daemon, the scripts and we live in a network namespace of our own."""
+    if os.environ.get("HULL_E2E_NETWORK"):
+        return
+    os.environ["HULL_E2E_NETWORK"] = "private"
+    os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"', sys.executable, *sys.argv])
+
+
+def network_objects(daemon):
+    """What a daemon that has removed all its containers and networks must not leave on the machine."""
+    left = []
+    links = json.loads(subprocess.run(["ip", "-json", "link"], capture_output=True, text=True).stdout or "[]")
+    suffix = hashlib.sha256((daemon.root + "/data").encode()).hexdigest()[:6]
+    left += [f"interface {link['ifname']}" for link in links if link["ifname"] == "hull-" + suffix or link.get("master") == "hull-" + suffix]
+    tables = subprocess.run(["nft", "list", "tables"], capture_output=True, text=True).stdout if shutil.which("nft") else ""
+    left += [line for line in tables.splitlines() if line.endswith(" hull-" + suffix)]
+    return left
 
 
 def mounts_under(root):
@@ -295,6 +318,8 @@ def main():
     sys.path.insert(0, str(HERE))
     import fixtures
     scripts = [pathlib.Path(s) if os.path.exists(s) else HERE / s for s in options.scripts] or sorted(HERE.glob("*.test"))
+    if options.against == "docker":
+        enter_private_network()
     daemon = Daemon(options.against, pathlib.Path(options.bin).resolve())
     counts = {"pass": 0, "fail": 0, "skip": 0}
     try:

@@ -9,6 +9,7 @@
 #include "engine/engine.hh"
 #include "http/client.hh"
 #include "http/server.hh"
+#include "network/networks.hh"
 #include "store/store.hh"
 
 #include <gtest/gtest.h>
@@ -125,11 +126,14 @@ protected:
         store_.emplace(root_ + "/data", *database_, store::Store::Snapshots::directory);
         images_.emplace(*store_, *database_,
                         image::ImagesOptions{.transfer_program = root_ + "/hull-transfer"});
+        network::Options network_options;
+        network_options.bridge = "none";
+        networks_.emplace(network_options, *database_);
         engine::Options options;
         options.data_root = root_ + "/data";
         options.exec_root = root_ + "/run";
         options.programs = root_;
-        engine_.emplace(options, *images_, *store_, *database_);
+        engine_.emplace(options, *images_, *store_, *networks_, *database_);
         api_.emplace(Services{*engine_, *images_, "overlay2"});
         server_.emplace([this](http::Exchange& exchange) { api_->handle(exchange); });
         server_->listen_unix(root_ + "/s.sock", 0600, std::nullopt);
@@ -175,6 +179,7 @@ protected:
     std::optional<db::Database> database_;
     std::optional<store::Store> store_;
     std::optional<image::Images> images_;
+    std::optional<network::Networks> networks_;
     std::optional<engine::Engine> engine_;
     std::optional<Api> api_;
     StopEvent stop_;
@@ -206,7 +211,7 @@ TEST_F(ApiTest, ErrorsAreDockersWordForWord) {
          "Bad parameters: you must choose at least one stream"},
         {"POST", "/images/create?fromImage=alpine&tag=3", "", 501,
          "pulling from registries is not supported yet: use `load` or `import`"},
-        {"GET", "/networks", "", 501, "GET /networks is not supported yet"},
+        {"GET", "/networks/nope", "", 404, "network nope not found"},
         {"GET", "/swarm", "", 503,
          "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to "
          "connect this node to swarm and try again."},

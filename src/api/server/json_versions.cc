@@ -4,9 +4,28 @@
 #include "image/images.hh"
 #include "oci/platform.hh"
 
+#include <algorithm>
+
 namespace hull::server {
 
 namespace {
+
+/// Until 1.44 the aliases held the short id, which since then is one of DNSNames.
+void add_short_id(json::Value& endpoint) {
+    const auto is_short_id = [](const std::string& name) {
+        return name.size() == 12 && name.find_first_not_of("0123456789abcdef") == std::string::npos;
+    };
+    const json::Value& names = std::as_const(endpoint)["DNSNames"];
+    if (!names.is_array()) return;
+    for (const std::string& name : names.as_strings()) {
+        if (!is_short_id(name)) continue;
+        std::vector<std::string> aliases = endpoint["Aliases"].as_strings();
+        if (std::find(aliases.begin(), aliases.end(), name) == aliases.end())
+            aliases.push_back(name);
+        endpoint["Aliases"] = aliases;
+        return;
+    }
+}
 
 void adapt_networks(json::Value& settings, int minor_version) {
     json::Value& networks = settings["Networks"];
@@ -14,6 +33,7 @@ void adapt_networks(json::Value& settings, int minor_version) {
     for (auto& [name, endpoint] : networks.as_object()) {
         if (!endpoint.is_object()) continue;
         if (minor_version < 48) endpoint.as_object().erase("GwPriority");
+        if (minor_version < 45) add_short_id(endpoint);
         if (minor_version < 44) endpoint.as_object().erase("DNSNames");
     }
 }
@@ -43,6 +63,10 @@ void adapt_container_summary(json::Value& item, int minor_version) {
 void adapt_container_inspect(json::Value& container, int minor_version) {
     adapt_networks(container["NetworkSettings"], minor_version);
     if (minor_version < 43) container["HostConfig"].as_object().erase("Annotations");
+}
+
+void adapt_network(json::Value& network, int minor_version) {
+    if (minor_version < 48) network.as_object().erase("EnableIPv4");
 }
 
 void adapt_image_summary(json::Value& item, int minor_version) {

@@ -13,6 +13,8 @@ namespace hull::server {
 
 void adapt_container_summary(json::Value& item, int minor_version);
 void adapt_container_inspect(json::Value& container, int minor_version);
+/// EnableIPv4 came with 1.48.
+void adapt_network(json::Value& network, int minor_version);
 void adapt_image_summary(json::Value& item, int minor_version);
 void adapt_image_inspect(json::Value& image, int minor_version);
 

@@ -45,6 +45,62 @@ struct NetworkSettings {
     Nullable<std::map<std::string, EndpointSettings>> networks;
 };
 
+/// One subnet of a network; "" is the daemon's choice.
+struct IpamConfig {
+    std::string subnet, ip_range, gateway;
+    StringMap auxiliary_addresses;
+};
+
+struct Ipam {
+    std::string driver;
+    StringMap options;
+    Nullable<std::vector<IpamConfig>> config = Nullable<std::vector<IpamConfig>>::none();
+};
+
+struct ConfigReference {
+    std::string network;
+};
+
+/// POST /networks/create
+struct NetworkCreateRequest {
+    std::string name, driver, scope;
+    std::optional<bool> enable_ipv4, enable_ipv6;
+    std::optional<Ipam> ipam;
+    bool internal = false, attachable = false, ingress = false, config_only = false;
+    std::optional<ConfigReference> config_from;
+    StringMap options, labels;
+};
+
+/// A container's leg as the network shows it; addresses with their prefix.
+struct NetworkMember {
+    std::string name, endpoint_id, mac_address, ipv4_address, ipv6_address;
+};
+
+/// GET /networks/{id} and one item of GET /networks.
+struct NetworkInspect {
+    std::string name, id, created, scope, driver;
+    bool enable_ipv4 = true, enable_ipv6 = false;
+    Ipam ipam;
+    bool internal = false, attachable = false, ingress = false;
+    ConfigReference config_from;
+    bool config_only = false;
+    Nullable<std::map<std::string, NetworkMember>> containers =
+        Nullable<std::map<std::string, NetworkMember>>::none();
+    StringMap options = StringMap::none(), labels = StringMap::none();
+};
+
+/// POST /networks/{id}/connect
+struct NetworkConnectRequest {
+    std::string container;
+    std::optional<EndpointSettings> endpoint_config;
+};
+
+/// POST /networks/{id}/disconnect
+struct NetworkDisconnectRequest {
+    std::string container;
+    bool force = false;
+};
+
 json::Value to_json(const PortBinding&);
 void from_json(const json::Value&, PortBinding&);
 json::Value to_json(const EndpointSettings&);
@@ -53,5 +109,13 @@ json::Value to_json(const NetworkingConfig&);
 void from_json(const json::Value&, NetworkingConfig&);
 json::Value to_json(const NetworkSettings&);
 void from_json(const json::Value&, NetworkSettings&);
+json::Value to_json(const NetworkCreateRequest&);
+void from_json(const json::Value&, NetworkCreateRequest&);
+json::Value to_json(const NetworkInspect&);
+void from_json(const json::Value&, NetworkInspect&);
+json::Value to_json(const NetworkConnectRequest&);
+void from_json(const json::Value&, NetworkConnectRequest&);
+json::Value to_json(const NetworkDisconnectRequest&);
+void from_json(const json::Value&, NetworkDisconnectRequest&);
 
 }  // namespace hull::api

@@ -11,6 +11,21 @@ void from_json(const json::Value& json, EndpointSettings& value) { detail::decod
 json::Value to_json(const NetworkingConfig& value) { return detail::encode(value); }
 void from_json(const json::Value& json, NetworkingConfig& value) { detail::decode(json, value); }
 
+json::Value to_json(const NetworkCreateRequest& value) { return detail::encode(value); }
+void from_json(const json::Value& json, NetworkCreateRequest& value) {
+    detail::decode(json, value);
+}
+json::Value to_json(const NetworkInspect& value) { return detail::encode(value); }
+void from_json(const json::Value& json, NetworkInspect& value) { detail::decode(json, value); }
+json::Value to_json(const NetworkConnectRequest& value) { return detail::encode(value); }
+void from_json(const json::Value& json, NetworkConnectRequest& value) {
+    detail::decode(json, value);
+}
+json::Value to_json(const NetworkDisconnectRequest& value) { return detail::encode(value); }
+void from_json(const json::Value& json, NetworkDisconnectRequest& value) {
+    detail::decode(json, value);
+}
+
 json::Value to_json(const NetworkSettings& settings) {
     EndpointSettings bridge;
     if (const auto found = settings.networks.find("bridge"); found != settings.networks.end())
