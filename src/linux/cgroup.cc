@@ -298,6 +298,21 @@ void Cgroup::make(bool is_v2) {
 void Cgroup::make_v2() { make(true); }
 void Cgroup::make_v1() { make(false); }
 
+void Cgroup::delegate(uid_t owner) {
+    if (mode_ != CgroupMode::v2) return;
+    const std::string files =
+        find_file("/sys/kernel/cgroup/delegate")
+            .value_or("cgroup.procs\ncgroup.subtree_control\ncgroup.threads\n");
+    for (const Directory& directory : directories_) {
+        std::vector<Path> paths = {directory.path};
+        for (const std::string& name : split_nonempty(files, '\n'))
+            paths.push_back(hull::join(directory.path, name));
+        for (const Path& path : paths)
+            if (::chown(path.c_str(), owner, static_cast<gid_t>(-1)) != 0 && errno != ENOENT)
+                throw_errno(errno, "giving {} to user {}", path, owner);
+    }
+}
+
 Cgroup Cgroup::open(const CgroupLayout& layout, std::string_view path) {
     const std::string resolved = resolve(path);
     Cgroup cgroup;

@@ -113,6 +113,24 @@ struct CpuStats {
 struct PidsStats {
     std::uint64_t current = 0, limit = 0;  ///< limit 0: none
 };
+struct HugetlbStats {
+    std::uint64_t usage = 0, peak = 0, failcnt = 0;  ///< bytes, bytes, times
+};
+struct RdmaEntry {
+    std::string device;
+    std::optional<std::uint64_t> hca_handles, hca_objects;  ///< absent: no limit ("max")
+};
+struct RdmaStats {
+    std::vector<RdmaEntry> current, limit;
+};
+/// One line of a *.pressure file. Source: Documentation/accounting/psi.rst.
+struct PressureLine {
+    double average_10s = 0, average_60s = 0, average_300s = 0;  ///< percent of the time
+    std::uint64_t total_us = 0;
+};
+struct PressureStats {
+    PressureLine some, full;
+};
 struct BlockIoEntry {
     std::uint64_t major = 0, minor = 0;
     std::string op;  ///< v1: Read, Write, Sync, Async, Discard, Total; v2: read, write, discard
@@ -123,6 +141,10 @@ struct CgroupStats {
     std::optional<CpuStats> cpu;
     std::optional<PidsStats> pids;
     std::vector<BlockIoEntry> io_service_bytes, io_serviced;
+    std::map<std::string, HugetlbStats> hugetlb;  ///< by page size, as the kernel writes it: "2MB"
+    std::optional<RdmaStats> rdma;
+    /// v2 only, and only where the kernel counts it.
+    std::optional<PressureStats> cpu_pressure, memory_pressure, io_pressure;
 };
 
 /// One directory per hierarchy. Not removed by the destructor: it outlives the process that made
@@ -149,6 +171,11 @@ public:
     /// the result as one line ("memory limit: this machine has no memory cgroup controller");
     /// a refused write throws.
     std::vector<std::string> set(const Resources& resources);
+
+    /// Lets `owner` make cgroups below this one on v2: the directory and the files that the kernel
+    /// says may be given away become theirs, nothing else. Nothing on v1 and hybrid.
+    /// Source: runtime-spec config-linux.md, "Cgroup ownership"; cgroups(7).
+    void delegate(uid_t owner);
 
     /// Opened `tasks` files of the v1 hierarchies, to be handed to the child, which calls `join`
     /// itself: 38 times cheaper than a pid written by the parent. `below` names an existing child.

@@ -151,6 +151,75 @@ void read_io_v2(CgroupStats& stats, const Path& path) {
     }
 }
 
+/// "hugetlb.2MB.current" and its like, one file per page size and number.
+std::map<std::string, HugetlbStats> read_hugetlb(const Path& path, bool is_v2) {
+    std::map<std::string, HugetlbStats> sizes;
+    const std::string_view prefix = "hugetlb.", suffix = is_v2 ? ".current" : ".usage_in_bytes";
+    for (const std::string& name : sys::list_directory(path)) {
+        if (!name.starts_with(prefix) || !name.ends_with(suffix)) continue;
+        const std::string size =
+            name.substr(prefix.size(), name.size() - prefix.size() - suffix.size());
+        if (size.find('.') != size.npos) continue;  // "2MB.rsvd": reservations
+        const std::string base = std::string(prefix) + size;
+        HugetlbStats& stats = sizes[size];
+        stats.usage = read_number(path, name);
+        if (is_v2) {
+            stats.failcnt = value_of(read_table(path, base + ".events"), "max");
+        } else {
+            stats.peak = read_number(path, base + ".max_usage_in_bytes");
+            stats.failcnt = read_number(path, base + ".failcnt");
+        }
+    }
+    return sizes;
+}
+
+/// Lines "mlx4_0 hca_handle=2 hca_object=max".
+std::vector<RdmaEntry> read_rdma(const Path& path, std::string_view name) {
+    std::vector<RdmaEntry> entries;
+    const std::string text = find_file(join(path, name)).value_or("");
+    for (const std::string_view line : words(text, "\n")) {
+        const auto cells = words(line, " ");
+        if (cells.empty()) continue;
+        RdmaEntry entry{std::string(cells[0]), std::nullopt, std::nullopt};
+        for (const std::string_view cell : std::span(cells).subspan(1)) {
+            const auto equal = cell.find('=');
+            if (equal == cell.npos || cell.substr(equal + 1) == "max") continue;
+            const std::uint64_t number = to_number(cell.substr(equal + 1));
+            if (cell.starts_with("hca_handle")) entry.hca_handles = number;
+            if (cell.starts_with("hca_object")) entry.hca_objects = number;
+        }
+        entries.push_back(std::move(entry));
+    }
+    return entries;
+}
+
+/// Lines "some avg10=0.12 avg60=0.34 avg300=0.56 total=789". A kernel that does not count refuses
+/// the read.
+std::optional<PressureStats> read_pressure(const Path& path, std::string_view name) {
+    std::string text;
+    try {
+        text = find_file(join(path, name)).value_or("");
+    } catch (const Error&) {
+    }
+    if (text.empty()) return std::nullopt;
+    PressureStats stats;
+    for (const std::string_view line : words(text, "\n")) {
+        const auto cells = words(line, " ");
+        PressureLine& into = cells[0] == "full" ? stats.full : stats.some;
+        for (const std::string_view cell : std::span(cells).subspan(1)) {
+            const auto equal = std::min(cell.find('='), cell.size() - 1);
+            const std::string_view key = cell.substr(0, equal), value = cell.substr(equal + 1);
+            double average = 0;
+            std::from_chars(value.data(), value.data() + value.size(), average);
+            if (key == "avg10") into.average_10s = average;
+            if (key == "avg60") into.average_60s = average;
+            if (key == "avg300") into.average_300s = average;
+            if (key == "total") into.total_us = to_number(value);
+        }
+    }
+    return stats;
+}
+
 }  // namespace
 
 CgroupStats Cgroup::stats() const {
@@ -176,6 +245,14 @@ CgroupStats Cgroup::stats() const {
             stats.io_serviced = read_blkio(path, "blkio.throttle.io_serviced_recursive");
         }
         if (hierarchy.has("io")) read_io_v2(stats, path);
+        if (hierarchy.has("hugetlb")) stats.hugetlb = read_hugetlb(path, hierarchy.is_v2);
+        if (hierarchy.has("rdma"))
+            stats.rdma = RdmaStats{read_rdma(path, "rdma.current"), read_rdma(path, "rdma.max")};
+        if (hierarchy.is_v2 && mode_ == CgroupMode::v2) {
+            stats.cpu_pressure = read_pressure(path, "cpu.pressure");
+            stats.memory_pressure = read_pressure(path, "memory.pressure");
+            stats.io_pressure = read_pressure(path, "io.pressure");
+        }
     }
     return stats;
 }

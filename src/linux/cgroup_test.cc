@@ -98,6 +98,45 @@ TEST_F(FakeCgroup, V2LimitsAreConverted) {
     EXPECT_EQ(content("io.max"), "8:0 rbps=4096");
 }
 
+TEST_F(FakeCgroup, HugePagesRdmaAndPressureAreRead) {
+    const auto put = [&](const std::string& name, std::string_view text) {
+        write_file(root_ + "/hull-test/" + name, text);
+    };
+    layout_.hierarchies[0].controllers = {"hugetlb", "rdma"};
+    put("hugetlb.2MB.current", "4194304\n");
+    put("hugetlb.2MB.events", "max 3\n");
+    put("hugetlb.2MB.rsvd.current", "9\n");
+    put("rdma.current", "mlx4_0 hca_handle=2 hca_object=2000\n");
+    put("rdma.max", "mlx4_0 hca_handle=max hca_object=3000\n");
+    put("memory.pressure",
+        "some avg10=1.50 avg60=0.25 avg300=0.00 total=789\n"
+        "full avg10=0.75 avg60=0.00 avg300=0.00 total=12\n");
+    const CgroupStats stats = Cgroup::open(layout_, "/hull-test").stats();
+    ASSERT_EQ(stats.hugetlb.size(), 1U);
+    EXPECT_EQ(stats.hugetlb.at("2MB").usage, 4194304U);
+    EXPECT_EQ(stats.hugetlb.at("2MB").failcnt, 3U);
+    ASSERT_TRUE(stats.rdma);
+    EXPECT_EQ(stats.rdma->current.at(0).device, "mlx4_0");
+    EXPECT_EQ(stats.rdma->current.at(0).hca_objects, 2000U);
+    EXPECT_FALSE(stats.rdma->limit.at(0).hca_handles);
+    EXPECT_EQ(stats.rdma->limit.at(0).hca_objects, 3000U);
+    ASSERT_TRUE(stats.memory_pressure);
+    EXPECT_EQ(stats.memory_pressure->some.average_10s, 1.5);
+    EXPECT_EQ(stats.memory_pressure->some.total_us, 789U);
+    EXPECT_EQ(stats.memory_pressure->full.average_10s, 0.75);
+    EXPECT_FALSE(stats.io_pressure);
+}
+
+TEST_F(FakeCgroup, OnlyTheFilesOfDelegationAreGivenAway) {
+    if (::geteuid() != 0) GTEST_SKIP() << "needs root";
+    write_file(root_ + "/hull-test/cgroup.procs", "");
+    Cgroup::open(layout_, "/hull-test").delegate(12345);
+    const auto owner = [&](const char* name) { return sys::find_stat(join(root_, name))->st_uid; };
+    EXPECT_EQ(owner("hull-test"), 12345U);
+    EXPECT_EQ(owner("hull-test/cgroup.procs"), 12345U);
+    EXPECT_EQ(owner("hull-test/memory.max"), 0U);
+}
+
 TEST_F(FakeCgroup, WhatCannotBeLimitedIsAWarning) {
     Resources resources;
     resources.memory.swappiness = 10;

@@ -19,6 +19,7 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 #include <csignal>
 
@@ -86,6 +87,19 @@ void give_to_root(const Path& path, const linux_::IdMaps& maps) {
         throw_errno(errno, "chown {}", path);
 }
 
+/// A tree of the host as init would clone it, which has made its mounts slaves by then (or what
+/// rootfsPropagation says) while ours may be peers of the host's: what is mounted on a peer appears
+/// on the host, and pivot_root(2) refuses it.
+Fd clone_host_tree(const oci::Spec& spec, const Path& source, bool recursive, bool may_share) {
+    Fd tree = linux_::clone_tree(AT_FDCWD, source, recursive);
+    const auto wanted = linux_::find_propagation(spec.linux_.rootfs_propagation);
+    const bool is_shared = wanted && wanted->type == MS_SHARED;
+    const bool is_private = wanted && wanted->type != MS_SHARED && wanted->type != MS_SLAVE;
+    if (!is_shared || !may_share)
+        linux_::set_propagation(tree.get(), is_private ? MS_PRIVATE : MS_SLAVE, true);
+    return tree;
+}
+
 /// Things that only real root may open, for an init that is going to be root of a user namespace.
 void open_sources(InitContext& context, const linux_::IdMaps& maps, Fd user_namespace) {
     auto get_namespace = [&] {
@@ -105,7 +119,7 @@ void open_sources(InitContext& context, const linux_::IdMaps& maps, Fd user_name
         if (!is_bind || (!context.has_user_namespace && !is_mapped)) continue;
         Path source =
             mount.source.starts_with('/') ? mount.source : join(context.bundle, mount.source);
-        Fd tree = linux_::clone_tree(AT_FDCWD, source, options.recursive_bind);
+        Fd tree = clone_host_tree(spec, source, options.recursive_bind, true);
         if (is_mapped && !mount.uid_mappings.empty()) {
             Fd own =
                 linux_::make_user_namespace(to_id_maps(mount.uid_mappings, mount.gid_mappings));
@@ -126,7 +140,7 @@ void open_sources(InitContext& context, const linux_::IdMaps& maps, Fd user_name
     context.root_mount =
         context.overlay ? linux_::mount_overlay(*context.overlay, join(context.bundle, "layers"),
                                                 get_namespace())
-                        : linux_::clone_tree(AT_FDCWD, context.rootfs, true);
+                        : clone_host_tree(spec, context.rootfs, true, false);
 }
 
 /// The spec wants a warning and life to go on when these fail.
@@ -191,6 +205,7 @@ private:
     const oci::Spec& spec() const { return state_->spec; }
     void make_own_cgroup();
     void finish_cgroup();
+    std::optional<uid_t> cgroup_owner() const;
 
     CreateOptions options_;
     std::unique_ptr<Container::State> state_;
@@ -287,6 +302,24 @@ void Creation::make_own_cgroup() {
 void Creation::finish_cgroup() {
     state_->cgroup->make_v1();
     for (const std::string& warning : state_->cgroup->set(resources_)) log::warning("{}", warning);
+    if (const auto owner = cgroup_owner()) state_->cgroup->delegate(*owner);
+}
+
+/// Who owns the container's cgroup: root of a new user namespace that sees its own cgroups and may
+/// write to them. nullopt: nobody but us.
+std::optional<uid_t> Creation::cgroup_owner() const {
+    if (!plan_.new_user || !plan_.new_cgroup) return std::nullopt;
+    const bool is_writable = std::any_of(spec().mounts.begin(), spec().mounts.end(),
+                                         [](const oci::Mount& mount) {
+        return (mount.type == "cgroup" || mount.type == "cgroup2") &&
+               std::find(mount.options.begin(), mount.options.end(), "ro") == mount.options.end();
+    });
+    if (!is_writable) return std::nullopt;
+    const std::uint32_t inside = spec().process->user.uid;
+    for (const linux_::IdRange& range : maps_.uids)
+        if (inside >= range.inside && inside - range.inside < range.count)
+            return range.outside + (inside - range.inside);
+    return std::nullopt;
 }
 
 void Creation::hand_over_namespaces() {
