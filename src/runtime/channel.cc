@@ -3,9 +3,11 @@
 #include "base/sys.hh"
 
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <array>
 #include <cerrno>
+#include <utility>
 
 namespace hull::runtime {
 namespace {
@@ -29,6 +31,14 @@ void Channel::send(const Message& message) const {
         if (errno != EINTR) throw_errno(errno, "talking to the other side");
 }
 
+void Channel::tell(MessageType type) const {
+    const std::string bytes = encode(Message{.type = type, .text = {}, .fd = {}});
+    while (::send(socket_.get(), bytes.data(), bytes.size(), MSG_NOSIGNAL) < 0) {
+        if (errno == EPIPE || errno == ECONNRESET) return;
+        if (errno != EINTR) throw_errno(errno, "talking to init");
+    }
+}
+
 void Channel::send_fd(MessageType type, int fd, std::string text) const {
     std::array<int, 1> fds{fd};
     sys::send_with_fds(socket_.get(),
@@ -39,11 +49,16 @@ std::optional<Message> Channel::receive(int timeout_ms) const {
     if (timeout_ms >= 0 && !sys::poll_one(socket_.get(), POLLIN, timeout_ms))
         throw Error(ErrorKind::unavailable, "no answer within {} ms", timeout_ms);
     sys::Received received;
-    try {
-        received = sys::receive_with_fds(socket_.get(), max_text + 3);
-    } catch (const Error& error) {
-        if (error.error_number() == ECONNRESET) return std::nullopt;
-        throw;
+    // A peer that ended with a message of ours unread is reported first, once; what it has said
+    // before comes after.
+    for (bool was_reset = false;;) {
+        try {
+            received = sys::receive_with_fds(socket_.get(), max_text + 3);
+            break;
+        } catch (const Error& error) {
+            if (error.error_number() != ECONNRESET) throw;
+            if (std::exchange(was_reset, true)) return std::nullopt;
+        }
     }
     if (received.bytes.size() < 3) return std::nullopt;
     Message message;

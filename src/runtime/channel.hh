@@ -40,6 +40,9 @@ public:
     /// filter of the container is already loaded when the last message goes out.
     void send(const Message& message) const;
     void send(MessageType type) const { send(Message{.type = type, .text = {}, .fd = {}}); }
+    /// The runtime's side: an init that has ended is no error here, since why it ended is in the
+    /// channel, to be received.
+    void tell(MessageType type) const;
     void send_fd(MessageType type, int fd, std::string text = "") const;
     /// nullopt at end of stream. Throws when nothing comes within `timeout_ms` (< 0: waits
     /// forever).

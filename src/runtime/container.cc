@@ -175,7 +175,7 @@ unsigned long long Container::start_time() const {
 }
 
 void Container::start() {
-    state_->channel.send(MessageType::start);
+    state_->channel.tell(MessageType::start);
     try {
         Conversation(state_->channel).wait_until_executed();
     } catch (const Error&) {
@@ -327,6 +327,7 @@ void Creation::hand_over_namespaces() {
     context_.new_network = plan_.new_network;
     context_.new_cgroup_namespace = plan_.new_cgroup;
     context_.mount_namespace = std::move(plan_.mount_namespace);
+    context_.cgroup_namespace = std::move(plan_.cgroup_namespace);
     context_.has_user_namespace = plan_.has_user();
     context_.maps_ids = plan_.new_user;
     if (::geteuid() == 0)  // else init does it, as root of its namespace
@@ -353,12 +354,12 @@ void Creation::wait_until_ready() {
     set_oom_score(state_->pid, *spec().process);  // while an unprivileged init is still ours
     if (plan_.new_user) {
         linux_::write_id_maps(state_->pid, maps_);
-        state_->channel.send(MessageType::id_maps_written);
+        state_->channel.tell(MessageType::id_maps_written);
     }
     // While init makes its namespaces and its root, two milliseconds of work each.
     if (context_.late_cgroup) {
         finish_cgroup();
-        state_->channel.send(MessageType::cgroup_made);
+        state_->channel.tell(MessageType::cgroup_made);
     }
     Conversation conversation(state_->channel);
     conversation.wait_until_ready([&] {
@@ -385,7 +386,7 @@ Container create(CreateOptions options) {
 
 void start_created(const Path& start_socket) {
     Channel channel(sys::connect_unix(start_socket, SOCK_SEQPACKET));
-    channel.send(MessageType::start);
+    channel.tell(MessageType::start);
     Conversation(channel).wait_until_executed();
 }
 

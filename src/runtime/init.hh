@@ -37,6 +37,8 @@ struct InitContext {
     /// Made while init works: a message says when it can be joined. Null: `cgroup_files` are there.
     const linux_::Cgroup* late_cgroup = nullptr;
     bool new_cgroup_namespace = false;
+    /// Joined last: where systemd mounts v2 with nsdelegate nobody in it could move to its cgroup.
+    Fd cgroup_namespace;
     std::vector<linux_::Cgroup::Directory> cgroup_directories;
     linux_::CgroupMode cgroup_mode = linux_::CgroupMode::v1;
 

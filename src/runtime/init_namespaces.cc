@@ -50,6 +50,8 @@ void join_cgroup(InitContext& context) {
     linux_::Cgroup::join(context.cgroup_files);
     context.cgroup_files.clear();
     if (context.new_cgroup_namespace) linux_::unshare_namespaces(CLONE_NEWCGROUP);
+    if (context.cgroup_namespace)
+        linux_::enter_namespace(context.cgroup_namespace.get(), CLONE_NEWCGROUP);
 }
 
 void make_namespaces(InitContext& context) {

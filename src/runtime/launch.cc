@@ -58,7 +58,7 @@ void Conversation::wait_until_ready(const std::function<void()>& run_hooks) {
         if (message.type == MessageType::ready) return;
         if (message.type == MessageType::run_hooks) {
             run_hooks();
-            channel_.send(MessageType::hooks_done);
+            channel_.tell(MessageType::hooks_done);
         }
     }
 }

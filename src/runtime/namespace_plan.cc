@@ -8,6 +8,8 @@
 #include <linux/sched.h>
 #include <sched.h>
 
+#include <utility>
+
 namespace hull::runtime {
 namespace {
 
@@ -29,6 +31,8 @@ void join(NamespacePlan& plan, int flag, const Path& path) {
         plan.user_namespace = std::move(target);
     else if (flag == CLONE_NEWNS)
         plan.mount_namespace = std::move(target);
+    else if (flag == CLONE_NEWCGROUP)
+        plan.cgroup_namespace = std::move(target);
     else
         with_context([&] { plan.visits.emplace_back(target.get(), flag); }, "namespace {}", path);
 }
@@ -71,6 +75,8 @@ NamespacePlan plan_namespaces(const oci::Spec& spec) {
                     "linux.timeOffsets needs a new time namespace in linux.namespaces");
     plan.new_network = plan.unshare_flags & CLONE_NEWNET;
     plan.new_user = plan.clone_flags & CLONE_NEWUSER;
+    if (plan.cgroup_namespace && plan.has_user())  // init has no right to the host's
+        plan.visits.emplace_back(std::exchange(plan.cgroup_namespace, Fd()).get(), CLONE_NEWCGROUP);
     return plan;
 }
 

@@ -12,8 +12,9 @@ struct NamespacePlan {
     int unshare_flags = 0;  ///< made by init, while the runtime goes on
     /// Joined by the runtime while this lives, so that the clone inherits them.
     std::vector<linux_::NamespaceVisit> visits;
-    Fd mount_namespace;  ///< joined by init
-    Fd user_namespace;   ///< joined by a helper, which then clones init
+    Fd mount_namespace;   ///< joined by init
+    Fd cgroup_namespace;  ///< joined by init, once it is in its cgroup
+    Fd user_namespace;    ///< joined by a helper, which then clones init
     bool new_network = false, new_cgroup = false, new_user = false;
 
     bool has_user() const { return new_user || user_namespace; }
