@@ -14,6 +14,9 @@
 namespace hull::build::dockerfile {
 namespace {
 
+/// Nobody reads more, and finding each place takes time.
+constexpr std::size_t most_findings = 1000;
+
 using Variables = std::map<std::string, std::string, std::less<>>;
 
 Lookup lookup_in(const Variables& variables) {
@@ -103,7 +106,7 @@ private:
 
 void Checker::report(std::string_view rule, std::string message, const Location& location,
                      std::string hint) {
-    if (!settings_.runs(get_check_rule(rule))) return;
+    if (result_.findings.size() >= most_findings || !settings_.runs(get_check_rule(rule))) return;
     Diagnostic finding;
     finding.severity = Severity::warning;
     finding.rule = rule;
@@ -115,6 +118,7 @@ void Checker::report(std::string_view rule, std::string message, const Location&
 
 void Checker::report(std::string_view rule, std::string message, const Instruction& instruction,
                      std::string_view at, std::string hint) {
+    if (result_.findings.size() >= most_findings) return;
     report(rule, std::move(message), locate(instruction, dockerfile_.source, at), std::move(hint));
 }
 
@@ -357,6 +361,7 @@ void Checker::check_expansion(const Instruction& instruction, const StageState& 
     } catch (const Error& error) {
         report_failure(error, instruction.location);
     }
+    if (used.unset.empty()) return;
     std::vector<std::string> known;
     for (const auto& [name, value] : state.variables) known.push_back(name);
     known.insert(known.end(), state.declared.begin(), state.declared.end());

@@ -11,6 +11,10 @@
 namespace hull::build::dockerfile {
 namespace {
 
+/// Names are looked up among all stages before: nobody writes so many, and the time grows with the
+/// square.
+constexpr std::size_t most_stages = 10'000;
+
 [[noreturn]] void fail(std::string message, const Location& location, std::string hint = "") {
     Diagnostic diagnostic;
     diagnostic.message = std::move(message);
@@ -61,6 +65,8 @@ Dockerfile parse_dockerfile(std::string_view text, std::string_view file_name) {
     for (const LogicalLine& line : lines.lines) {
         if (line.empty_continuation) warn_of_empty_continuation(line, dockerfile);
         if (equal_fold(split_command(line.text).keyword, "FROM")) {
+            if (dockerfile.stages.size() == most_stages)
+                fail(fmt::format("more than {} stages", most_stages), line.location);
             dockerfile.stages.push_back(read_from(line, dockerfile.source));
             continue;
         }
@@ -98,9 +104,9 @@ Instruction parse_trigger(std::string_view expression) {
 
 std::optional<std::size_t> find_base_stage(const Dockerfile& dockerfile, std::string_view base,
                                            std::size_t stage) {
+    const std::string name = lower(base);
     for (std::size_t i = std::min(stage, dockerfile.stages.size()); i-- > 0;)
-        if (!dockerfile.stages[i].name.empty() && equal_fold(dockerfile.stages[i].name, base))
-            return i;
+        if (!name.empty() && dockerfile.stages[i].name == name) return i;
     return std::nullopt;
 }
 

@@ -53,6 +53,12 @@ private:
     bool take_continuation(std::string_view& line) const;
     [[noreturn]] void fail(std::string message, std::size_t at, std::size_t size,
                            std::string hint = "") const;
+    /// As location_at, without counting lines from the start: `line` is the last one read.
+    Location on_this_line(std::string_view line, std::size_t at, std::size_t size) const {
+        Location location = location_at(line, at - offset_of(line), size);
+        location.line = location.last_line = line_number_;
+        return location;
+    }
     std::size_t offset_of(std::string_view part) const {
         return static_cast<std::size_t>(part.data() - text_.data());
     }
@@ -124,6 +130,7 @@ void LineReader::read_instruction(std::string_view first) {
     std::string_view part = trim_left_space(without_line_end(first));
     const std::size_t keyword_at = offset_of(part);
     const std::size_t keyword_size = part.find_first_of(" \t\v\f\r");
+    const int first_line = line_number_;
     bool goes_on = take_continuation(part);
     if (!goes_on && part.empty()) return;
     result.text = part;
@@ -133,13 +140,14 @@ void LineReader::read_instruction(std::string_view first) {
         if (is_comment(part)) continue;
         if (trim_left_space(part).empty()) {
             if (!result.empty_continuation)
-                result.empty_continuation = location_at(text_, offset_of(line), 1);
+                result.empty_continuation = on_this_line(line, offset_of(line), 1);
             continue;
         }
         goes_on = take_continuation(part);
         result.text += part;
     }
-    result.location = location_at(text_, keyword_at, std::min(keyword_size, result.text.size()));
+    result.location = on_this_line(first, keyword_at, std::min(keyword_size, result.text.size()));
+    result.location.line = first_line;  // continuations were read since
     result.comments = std::exchange(comments_, {});
     read_heredocs(result, keyword_at);
     result.location.last_line = line_number_;

@@ -51,6 +51,30 @@ TEST(Parse, StagesHaveBasesPlatformsAndNames) {
     EXPECT_EQ(get_target(dockerfile, "build"), 0U);
 }
 
+TEST(Parse, DirectivesStandAtTheTopOrAreComments) {
+    struct {
+        std::string text, syntax, check;
+        char escape;
+    } const cases[] = {
+        {"# syntax=docker/dockerfile:1\n#escape=`\n# check = skip=all\n", "docker/dockerfile:1",
+         "skip=all", '`'},
+        {"# eScApE =  ` \n", "", "", '`'},
+        {"#!/usr/bin/env hull\n# syntax=a b\n", "a b", "", '\\'},
+        {"# a comment\n# escape=`\n", "", "", '\\'},
+        {"\n# escape=`\n", "", "", '\\'},
+        {"# unknown=1\n# escape=`\n", "", "", '\\'},
+        {"ARG A\n# escape=`\n", "", "", '\\'},
+        {"# syntax=1\n# x\n# syntax=2\n", "1", "", '\\'},
+    };
+    for (const auto& [text, syntax, check, escape] : cases) {
+        SCOPED_TRACE(text);
+        const Directives directives = parse_dockerfile(text + "FROM scratch\n").directives;
+        EXPECT_EQ(directives.syntax, syntax);
+        EXPECT_EQ(directives.check, check);
+        EXPECT_EQ(directives.escape, escape);
+    }
+}
+
 TEST(Parse, CommandsHaveShellAndExecForms) {
     struct {
         std::string text;
