@@ -1,5 +1,7 @@
 #include "cli/commands.hh"
 
+#include "cli/volume_commands.hh"
+
 namespace hull::cli {
 namespace {
 
@@ -67,11 +69,17 @@ constexpr const Command* commands[] = {
     &context_update_command,
     &context_use_command,
 
+    &volume_clone_command,
     &volume_create_command,
+    &volume_du_command,
+    &volume_export_command,
+    &volume_import_command,
     &volume_inspect_command,
     &volume_ls_command,
+    &volume_mv_command,
     &volume_prune_command,
     &volume_rm_command,
+    &volume_snapshot_command,
 
     &complete_command,
     &completion_bash_command,

@@ -169,8 +169,8 @@ void Engine::Implementation::read_path(const std::string& name, const std::strin
 
 /// The archive goes through hull-transfer, which makes records of it, to hull-files, which makes
 /// the files (ADR 009).
-void Engine::Implementation::write_records(const Record& record, FilesCommand command, int input_fd,
-                                           StopEvent& stop) {
+void Engine::Implementation::write_records(const std::function<void()>& write,
+                                           FilesCommand& command, int input_fd) {
     sys::Pipe records = sys::pipe();
     StopEvent parser_stop;
     Worker parser([&, output = std::move(records.write_end)]() mutable {
@@ -185,8 +185,7 @@ void Engine::Implementation::write_records(const Record& record, FilesCommand co
     command.input_fd = records.read_end.get();
     std::optional<Error> failure;
     try {
-        run_on_files(
-            record, std::move(command), [](const auto&) {}, stop);
+        write();
     } catch (const Error& error) {
         failure = error;
     }
@@ -216,7 +215,12 @@ void Engine::Implementation::write_path(const std::string& name, const std::stri
     command.request.keep_kinds = options.keep_kinds;
     if (options.use_container_user) command.request.owner = record->definition->config.user;
     try {
-        write_records(*record, std::move(command), input_fd, stop);
+        write_records(
+            [&] {
+            run_on_files(
+                *record, std::move(command), [](const auto&) {}, stop);
+            },
+            command, input_fd);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::internal) throw;
         throw Error(error.kind(), "{}{}", error.message(),

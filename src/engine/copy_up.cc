@@ -57,6 +57,7 @@ void Engine::Implementation::copy_up(const Definition& definition) {
         run_files(
             command, [](const auto&) {}, nullptr);
         for (const auto& [copy, target] : copies) take_place(copy, target);
+        for (const PlannedMount& mount : mounted.plan()) all.restore_ownership(mount.volume);
     } catch (...) {
         for (const auto& [copy, target] : copies) sys::remove_tree(copy);
         throw;

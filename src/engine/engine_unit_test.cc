@@ -5,7 +5,9 @@
 #include "engine/events.hh"
 #include "engine/files.hh"
 #include "engine/health.hh"
+#include "engine/id_mapping.hh"
 #include "engine/merge.hh"
+#include "engine/mount_requests.hh"
 #include "engine/mounts.hh"
 #include "engine/names.hh"
 #include "engine/signals.hh"
@@ -429,6 +431,57 @@ TEST(Mounts, RefusalsInDockersWords) {
     EXPECT_EQ(error_of([&] { plan({}, with_subpath); }),
               "invalid mount config for type \"volume\": must not set Subpath when using anonymous "
               "volumes");
+}
+
+TEST(IdMaps, TwoIdsAreExchangedAndNobodyIsLost) {
+    const IdMapping mapping = make_id_mapping("map=host", {1000, 0}, {0, 0});
+    ASSERT_EQ(mapping.uids.size(), 4u);  // nothing lies below 0
+    std::uint64_t ids = 0;
+    for (const oci::IdMapping& range : mapping.uids) {
+        ids += range.size;
+        EXPECT_EQ(range.host_id, range.container_id == 1000 ? 0u
+                                 : range.container_id == 0  ? 1000u
+                                                            : range.container_id);
+    }
+    EXPECT_EQ(ids, 0xffffffffu);
+    EXPECT_EQ(mapping.gids.size(), 1u);  // the same on both sides
+    const IdMapping given = make_id_mapping("idmap=uids=5-6-7;gids=1-2-3#4-5-6", {}, {});
+    EXPECT_EQ(given.uids[0].container_id, 5u);
+    EXPECT_EQ(given.uids[0].host_id, 6u);
+    EXPECT_EQ(given.gids.size(), 2u);
+    for (const char* text : {"idmap=", "idmap=uids=1-2-3", "idmap=uids=1-2-0;gids=1-2-3",
+                             "idmap=uids=a-2-3;gids=1-2-3", "map=guest", "idmap=x=1"})
+        EXPECT_NE(error_of([&] { check_id_map(text); }), "") << text;
+}
+
+TEST(Mounts, WhatDoesNotBelongToAKindIsRefused) {
+    struct {
+        std::function<void(api::Mount&)> change;
+        const char* text;
+    } const cases[] = {
+        {[](api::Mount& m) { m.type = "bind", m.source = "/a", m.volume_options.emplace(); },
+         "invalid mount config for type \"bind\": field VolumeOptions must not be specified"},
+        {[](api::Mount& m) { m.type = "volume", m.bind_options.emplace(); },
+         "invalid mount config for type \"volume\": field BindOptions must not be specified"},
+        {[](api::Mount& m) { m.type = "tmpfs", m.source = "x"; },
+         "invalid mount config for type \"tmpfs\": field Source must not be specified"},
+        {[](api::Mount& m) { m.type = "image"; },
+         "invalid mount config for type \"image\": field Source must not be empty"},
+        {[](api::Mount& m) { m.type = "x"; },
+         "invalid mount config for type \"x\": mount type unknown"},
+        {[](api::Mount& m) { m.type = "volume", m.read_only = true; },
+         "invalid mount config for type \"volume\": must not set ReadOnly mode when using "
+         "anonymous volumes"},
+        {[](api::Mount& m) { m.type = "bind", m.source = "a"; },
+         "invalid mount config for type \"bind\": invalid mount path: 'a' mount path must be "
+         "absolute"},
+    };
+    for (const auto& [change, text] : cases) {
+        api::Mount mount;
+        mount.target = "/x";
+        change(mount);
+        EXPECT_EQ(error_of([&] { plan_mount_request(mount); }), text);
+    }
 }
 
 TEST(Mounts, AMissingSourceIsMadeForVAndRefusedForMount) {

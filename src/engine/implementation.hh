@@ -45,7 +45,7 @@ using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on 
 /// Behind Engine. Its functions are spread over create.cc, lifecycle.cc, streams.cc, exec.cc,
 /// container_files.cc, views.cc, networks.cc, update.cc, disk_usage.cc, stats.cc, health.cc,
 /// records.cc and recovery.cc.
-class Engine::Implementation : public task::Listener {
+class Engine::Implementation : public task::Listener, public VolumeFiles {
 public:
     Implementation(Options options, image::Images& images, store::Store& store,
                    network::Networks& networks, db::Database& database);
@@ -118,6 +118,13 @@ public:
     std::vector<std::string> update(const std::string& name, const api::HostConfig& changes,
                                     const PortChanges& ports);
 
+    // volume_files.cc
+    api::Volume clone_volume(const std::string& name, const std::string& new_name, bool snapshot,
+                             StopEvent& stop) override;
+    void export_volume(const std::string& name, const std::function<void()>& begin, int output_fd,
+                       StopEvent& stop) override;
+    api::Volume import_volume(const std::string& name, int input_fd, StopEvent& stop) override;
+
     // disk_usage.cc
     std::uint64_t layer_bytes();
 
@@ -161,7 +168,8 @@ private:
     void run_on_files(const Record& record, FilesCommand command,
                       const std::function<void(const std::optional<files::PathStat>&)>& ready,
                       StopEvent& stop);
-    void write_records(const Record& record, FilesCommand command, int input_fd, StopEvent& stop);
+    /// `write` runs `command`, which reads the archive from `input_fd` as records.
+    void write_records(const std::function<void()>& write, FilesCommand& command, int input_fd);
     std::string commit_layer(const std::string& name, const Record& record,
                              const image::CommitOptions& options, StopEvent& stop);
 

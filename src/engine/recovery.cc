@@ -56,7 +56,7 @@ std::string daemon_id(db::Database& database) {
 
 Engine::Implementation::Implementation(Options options, image::Images& images, store::Store& store,
                                        network::Networks& networks, db::Database& database)
-    : volumes(options.data_root, database, events, cleaner_),
+    : volumes(options.data_root, database, events, cleaner_, *this),
       options_(std::move(options)),
       images_(images),
       store_(store),

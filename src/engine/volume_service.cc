@@ -75,8 +75,11 @@ bool fits_labels(const volume::Volume& volume, const Filters& filters) {
 }  // namespace
 
 VolumeService::VolumeService(const Path& data_root, db::Database& database, EventBus& events,
-                             Cleaner& cleaner)
-    : volumes_({join(data_root, "volumes")}, database), events_(events), cleaner_(cleaner) {}
+                             Cleaner& cleaner, VolumeFiles& files)
+    : volumes_({join(data_root, "volumes")}, database),
+      events_(events),
+      cleaner_(cleaner),
+      files_(files) {}
 
 void VolumeService::publish(const std::string& name, std::string_view action,
                             std::map<std::string, std::string> attributes) {
@@ -161,6 +164,18 @@ void VolumeService::remove(const std::string& name, bool force) {
     const Path leftover = volumes_.remove(name, force);
     publish(name, "destroy", {{"driver", volume->driver}});
     if (!leftover.empty()) cleaner_.add({name, {leftover}, ""});
+}
+
+api::Volume VolumeService::rename(const std::string& name, const std::string& new_name) {
+    const volume::VolumePointer renamed = volumes_.rename(name, new_name);
+    publish(new_name, "rename", {{"driver", renamed->driver}, {"oldName", name}});
+    return view(*renamed);
+}
+
+api::Volume VolumeService::place(volume::Volumes::Staging& staging, volume::Volume volume) {
+    const volume::VolumePointer placed = volumes_.place(staging, std::move(volume));
+    publish(placed->name, "create", {{"driver", placed->driver}});
+    return view(*placed);
 }
 
 PruneReport VolumeService::prune(const Filters& filters) {

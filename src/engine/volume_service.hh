@@ -12,11 +12,26 @@
 
 namespace hull::engine {
 
+/// What is done to all files of a volume.
+class VolumeFiles {
+public:
+    virtual ~VolumeFiles() = default;
+    /// A new volume with all that `name` has: blocks are shared where the file system can. As a
+    /// `snapshot` it is labelled, and containers that use the volume are paused for the copy.
+    virtual api::Volume clone_volume(const std::string& name, const std::string& new_name,
+                                     bool snapshot, StopEvent& stop) = 0;
+    /// The tar of a volume.
+    virtual void export_volume(const std::string& name, const std::function<void()>& begin,
+                               int output_fd, StopEvent& stop) = 0;
+    /// A new volume with what a tar (also compressed) has.
+    virtual api::Volume import_volume(const std::string& name, int input_fd, StopEvent& stop) = 0;
+};
+
 /// Volumes as the API shows them and as containers use them, with their events.
 class VolumeService {
 public:
-    VolumeService(const Path& data_root, db::Database& database, EventBus& events,
-                  Cleaner& cleaner);
+    VolumeService(const Path& data_root, db::Database& database, EventBus& events, Cleaner& cleaner,
+                  VolumeFiles& files);
 
     // The API.
     api::Volume create(const api::VolumeCreateRequest& request);
@@ -24,6 +39,9 @@ public:
     /// Filters: dangling, driver, label, name.
     api::VolumeList list(const Filters& filters);
     void remove(const std::string& name, bool force);
+    api::Volume rename(const std::string& name, const std::string& new_name);
+    /// What was put together elsewhere becomes a volume.
+    api::Volume place(volume::Volumes::Staging& staging, volume::Volume volume);
     /// Filters: label, label!, all. Without `all` only anonymous ones go.
     PruneReport prune(const Filters& filters);
     /// Sorted by name, with sizes: walks the volumes.
@@ -47,6 +65,7 @@ public:
     void unmount(const std::vector<PlannedMount>& plan, const std::string& container_id);
 
     volume::Volumes& volumes() { return volumes_; }
+    VolumeFiles& files() { return files_; }
 
 private:
     api::Volume view(const volume::Volume& volume);
@@ -56,6 +75,7 @@ private:
     volume::Volumes volumes_;
     EventBus& events_;
     Cleaner& cleaner_;
+    VolumeFiles& files_;
 };
 
 /// Volumes mounted for some work of ours, as a container's start would: unmounted when it goes.

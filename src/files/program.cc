@@ -164,6 +164,15 @@ void write_layer(const Request& request) {
     });
 }
 
+void copy_trees(const Request& request) {
+    send(json::Object{{"ready", nullptr}});
+    for (const BindMount& mount : request.mounts) {
+        const Fd source = sys::open(mount.source, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        const Fd target = sys::open(mount.destination, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+        TreeCopy(target.get()).copy(source.get());
+    }
+}
+
 /// A volume starts with what the image has at its place. The source of a mount is made when the
 /// image has a directory there, or is there and empty.
 void copy_up(const Request& request) {
@@ -214,6 +223,7 @@ void run(const Request& request) {
         case Verb::changes: return write_changes(request);
         case Verb::layer: return write_layer(request);
         case Verb::copy_up: return copy_up(request);
+        case Verb::copy_tree: return copy_trees(request);
         default: break;
     }
     const Fd root = open_root(request);

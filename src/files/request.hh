@@ -16,6 +16,7 @@ enum class Verb {
     export_root,  ///< the whole root without volumes, as a tar
     changes,      ///< Docker's list of changes, as JSON on descriptor 1
     layer,        ///< the container's own layer as the tar of an image layer
+    copy_tree,    ///< copy each mount's source into its destination, both paths of the host
     copy_up,      ///< copy what the image has at each mount's destination into its source
 };
 

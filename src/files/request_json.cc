@@ -9,9 +9,9 @@ namespace hull::files {
 namespace {
 
 constexpr std::pair<std::string_view, Verb> verbs[] = {
-    {"stat", Verb::stat},          {"read", Verb::read},       {"write", Verb::write},
-    {"export", Verb::export_root}, {"changes", Verb::changes}, {"layer", Verb::layer},
-    {"copy-up", Verb::copy_up},
+    {"stat", Verb::stat},          {"read", Verb::read},           {"write", Verb::write},
+    {"export", Verb::export_root}, {"changes", Verb::changes},     {"layer", Verb::layer},
+    {"copy-up", Verb::copy_up},    {"copy-tree", Verb::copy_tree},
 };
 
 std::string_view name_of(Verb verb) {

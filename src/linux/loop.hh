@@ -4,10 +4,10 @@
 
 namespace hull::linux_ {
 
-/// A read-only loop device that the kernel frees when its last user (we, then the mount) is gone.
+/// A loop device that the kernel frees when its last user (we, then the mount) is gone.
 class LoopDevice {
 public:
-    static LoopDevice attach(const Path& file);
+    static LoopDevice attach(const Path& file, bool read_only = true);
     const Path& path() const { return path_; }
 
 private:

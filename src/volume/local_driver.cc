@@ -8,6 +8,7 @@
 #include <fcntl.h>
 #include <linux/stat.h>
 #include <sys/stat.h>
+#include <sys/statvfs.h>
 
 #include <algorithm>
 #include <string_view>
@@ -46,6 +47,10 @@ void LocalDriver::create(const Volume& volume) {
     check_volume_name(volume.name);
     check_local_options(volume);
     ensure_directories(volume.name);
+    if (size_limit(volume))
+        ensure_image(volume, image(volume.name), data_directory(volume.name));
+    else
+        set_ownership(volume, data_directory(volume.name));
 }
 
 void LocalDriver::ensure_directories(const std::string& name) const {
@@ -67,7 +72,14 @@ Path LocalDriver::remove(const Volume& volume) {
 Path LocalDriver::mount(const Volume& volume, const std::string&) {
     const Path path = data_directory(volume.name);
     ensure_directories(volume.name);
-    if (volume::needs_mount(volume) && !is_mounted(volume.name)) mount_local(volume, path);
+    if (!volume::needs_mount(volume) || is_mounted(volume.name)) return path;
+    if (size_limit(volume) == 0) {
+        mount_local(volume, path);
+        return path;
+    }
+    ensure_image(volume, image(volume.name), path);
+    with_context([&] { mount_image(image(volume.name), path); }, "error while mounting volume '{}'",
+                 path);
     return path;
 }
 
@@ -105,7 +117,40 @@ void LocalDriver::remove_copies(const std::string& name) const {
         if (entry.starts_with(".copy-")) sys::remove_tree(join(directory(name), entry));
 }
 
+json::Value LocalDriver::status(const Volume& volume) {
+    const std::uint64_t limit = size_limit(volume);
+    if (!limit) return {};
+    json::Object status{{"LimitBytes", limit}};
+    struct statvfs space {};
+    if (is_mounted(volume.name) && ::statvfs(data_directory(volume.name).c_str(), &space) == 0) {
+        const std::uint64_t free = space.f_bavail * space.f_frsize;
+        status.append("FreeBytes", free);
+        if (free == 0)
+            status.append("Note", "full: no space left on device for whoever writes in it");
+    }
+    return status;
+}
+
+void LocalDriver::move(const std::string& from, const std::string& name) const {
+    sys::rename(join(root_, from), directory(name));
+}
+
+std::string LocalDriver::make_staging() const {
+    std::string name = ".new-" + random_hex(8);
+    sys::mkdir_all(root_, 0701);
+    sys::mkdir(join(root_, name), 0701);
+    sys::mkdir(join(root_, name) + "/_data", 0755);
+    return name;
+}
+
+void LocalDriver::remove_staging(const std::string& name) const {
+    sys::remove_tree(join(root_, name));
+}
+
 void LocalDriver::purge() const {
+    if (!sys::find_stat(root_)) return;
+    for (const std::string& name : sys::list_directories(root_))
+        if (name.starts_with(".new-")) remove_staging(name);
     for (const std::string& name : sys::list_directories(trash()))
         sys::remove_tree(join(trash(), name));
 }

@@ -18,8 +18,19 @@ public:
     bool needs_mount(const Volume& volume) override;
     void unmount(const Volume& volume, const std::string& user) override;
 
+    json::Value status(const Volume& volume) override;
+
+    // Volumes that come from elsewhere: a directory that becomes the volume's in one step.
+    /// Returns the name, below `root`, of a directory with an empty _data in it.
+    std::string make_staging() const;
+    void remove_staging(const std::string& name) const;
+    /// The directory `from` below `root` becomes the volume's.
+    void move(const std::string& from, const std::string& name) const;
+
     Path directory(const std::string& name) const { return join(root_, name); }
     Path data_directory(const std::string& name) const { return directory(name) + "/_data"; }
+    /// The file with the file system of a volume with a size.
+    Path image(const std::string& name) const { return directory(name) + "/volume.img"; }
     /// Makes what of its directories is missing, so that a volume is never half there.
     void ensure_directories(const std::string& name) const;
     bool is_mounted(const std::string& name) const;

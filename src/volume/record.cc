@@ -13,6 +13,7 @@ json::Value to_json(const Volume& volume) {
         {"name", volume.name}, {"driver", volume.driver}, {"created_ns", volume.created_ns}};
     if (volume.labels) object.append("labels", *volume.labels);
     if (volume.options) object.append("options", *volume.options);
+    if (!volume.arrives_from.empty()) object.append("arrives_from", volume.arrives_from);
     return object;
 }
 
@@ -23,6 +24,7 @@ Volume parse_volume(const json::Value& value) {
     volume.created_ns = value["created_ns"].as_int();
     if (value["labels"].is_object()) volume.labels = value["labels"].as_string_map();
     if (value["options"].is_object()) volume.options = value["options"].as_string_map();
+    if (value["arrives_from"].is_string()) volume.arrives_from = value["arrives_from"].as_string();
     return volume;
 }
 

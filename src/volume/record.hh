@@ -21,6 +21,8 @@ struct Volume {
     std::string driver = local_driver;
     std::int64_t created_ns = 0;
     std::optional<StringMap> labels, options;  ///< absent: the client has sent none
+    /// Directory below `volumes` that is about to become the volume's own; "" once it has.
+    std::string arrives_from = {};
 
     bool is_anonymous() const { return labels && labels->contains(anonymous_label); }
     /// "" when it has no such option.

@@ -8,6 +8,7 @@
 
 #include <fmt/core.h>
 
+#include <algorithm>
 #include <utility>
 
 namespace hull::volume {
@@ -82,6 +83,12 @@ void Volumes::load() {
          database_.query<std::string, std::string>("SELECT name, record FROM volumes")) {
         try {
             auto volume = std::make_shared<const Volume>(parse_volume(json::parse(text)));
+            if (!volume->arrives_from.empty()) {
+                finish_arrival(*volume);
+                Volume arrived = *volume;
+                arrived.arrives_from.clear();
+                volume = std::make_shared<const Volume>(std::move(arrived));
+            }
             if (volume->driver == local_driver && !sys::find_stat(local_.directory(name))) {
                 if (removed.contains(name)) {  // the daemon was killed in its removal
                     database_.execute("DELETE FROM volumes WHERE name = ?", name);
@@ -279,19 +286,8 @@ std::vector<VolumePointer> Volumes::list() {
 Path Volumes::remove(const std::string& name, bool force) {
     const Turn turn(*this, name);
     finish_unmounts(name);
-    VolumePointer volume;
-    {
-        std::lock_guard lock(mutex_);
-        const Entry& entry = get_entry(name);
-        if (!entry.holders.empty())
-            throw Error(ErrorKind::conflict, "remove {}: volume is in use - [{}]", name,
-                        join_ids(entry.holders));
-        if (!entry.mounters.empty())
-            throw Error(ErrorKind::conflict,
-                        "remove {}: volume is in use by {}: try again when that is done", name,
-                        join_ids(entry.mounters));
-        volume = entry.volume;
-    }
+    refuse_users(name, "remove");
+    const VolumePointer volume = get(name);
     Path leftover;
     try {
         leftover = get_driver(volume->driver)->remove(*volume);
@@ -320,6 +316,92 @@ std::string Volumes::scope(const Volume& volume) {
 
 json::Value Volumes::status(const Volume& volume) {
     return get_driver(volume.driver)->status(volume);
+}
+
+// ---------------------------------------------------------------- from elsewhere
+
+Volumes::Staging::Staging(Volumes& volumes)
+    : volumes_(volumes), name_(volumes.local_.make_staging()) {}
+
+Volumes::Staging::~Staging() {
+    if (name_.empty()) return;
+    try {
+        volumes_.local_.remove_staging(name_);
+    } catch (const std::exception& error) {
+        log::warning("removing an unfinished volume: {}", error.what());
+    }
+}
+
+void Volumes::refuse_users(const std::string& name, std::string_view action) {
+    std::lock_guard lock(mutex_);
+    const Entry& entry = get_entry(name);
+    if (!entry.holders.empty())
+        throw Error(ErrorKind::conflict, "{} {}: volume is in use - [{}]", action, name,
+                    join_ids(entry.holders));
+    if (!entry.mounters.empty())
+        throw Error(ErrorKind::conflict,
+                    "{} {}: volume is in use by {}: try again when that is done", action, name,
+                    join_ids(entry.mounters));
+}
+
+/// The row is there. Whoever was killed here finds the directory in one place or the other.
+void Volumes::finish_arrival(const Volume& volume) {
+    if (!sys::find_stat(local_.directory(volume.name)) &&
+        sys::find_stat(local_.directory(volume.arrives_from)))
+        local_.move(volume.arrives_from, volume.name);
+    Volume arrived = volume;
+    arrived.arrives_from.clear();
+    store(arrived);
+}
+
+VolumePointer Volumes::place(Staging& staging, Volume volume) {
+    const Turn turn(*this, volume.name);
+    check_volume_name(volume.name);
+    if (find(volume.name))
+        throw Error(ErrorKind::conflict, "there is a volume {} already", volume.name);
+    volume.arrives_from = staging.name_;
+    store(volume);
+    finish_arrival(volume);
+    staging.name_.clear();
+    volume.arrives_from.clear();
+    auto placed = std::make_shared<const Volume>(std::move(volume));
+    std::lock_guard lock(mutex_);
+    entries_[placed->name].volume = placed;
+    return placed;
+}
+
+VolumePointer Volumes::rename(const std::string& name, const std::string& new_name) {
+    check_volume_name(new_name);
+    if (name == new_name)
+        throw Error(ErrorKind::invalid_argument, "the volume has the name {} already", name);
+    // Two that are exchanged for each other at the same time must not wait for each other.
+    const Turn first(*this, std::min(name, new_name));
+    const Turn second(*this, std::max(name, new_name));
+    finish_unmounts(name);
+    refuse_users(name, "rename");
+    Volume volume = *get(name);
+    if (volume.driver != local_driver)
+        throw Error(ErrorKind::unsupported, "volumes of the driver {} cannot be renamed",
+                    volume.driver);
+    if (find(new_name)) throw Error(ErrorKind::conflict, "there is a volume {} already", new_name);
+    volume.name = new_name;
+    volume.arrives_from = name;
+    db::Transaction transaction = database_.begin();
+    database_.execute("DELETE FROM volumes WHERE name = ?", name);
+    store(volume);
+    transaction.commit();
+    finish_arrival(volume);
+    volume.arrives_from.clear();
+    auto renamed = std::make_shared<const Volume>(std::move(volume));
+    std::lock_guard lock(mutex_);
+    entries_.erase(name);
+    entries_[new_name].volume = renamed;
+    return renamed;
+}
+
+void Volumes::restore_ownership(const std::string& name) {
+    const VolumePointer volume = get(name);
+    if (volume->driver == local_driver) set_ownership(*volume, local_.data_directory(name));
 }
 
 // ---------------------------------------------------------------- users

@@ -64,6 +64,29 @@ public:
     /// be asked is no obstacle. Returns a directory that is left to be deleted, or "".
     Path remove(const std::string& name, bool force);
 
+    /// A directory that can become a volume: its _data is filled by whoever has it. Removed again
+    /// when it goes without having been placed.
+    class Staging {
+    public:
+        explicit Staging(Volumes& volumes);
+        ~Staging();
+        Staging(const Staging&) = delete;
+        Staging& operator=(const Staging&) = delete;
+        Path data_directory() const { return volumes_.local_.data_directory(name_); }
+
+    private:
+        friend class Volumes;
+        Volumes& volumes_;
+        std::string name_;
+    };
+    /// It becomes the volume `name`, with all that is in it or not at all. Throws conflict when
+    /// there is such a volume.
+    VolumePointer place(Staging& staging, Volume volume);
+    /// Throws conflict when it is in use, or there is one with the new name.
+    VolumePointer rename(const std::string& name, const std::string& new_name);
+    /// After a copy has replaced the directory: owner and mode as its options say.
+    void restore_ownership(const std::string& name);
+
     Path find_path(const Volume& volume);
     std::string scope(const Volume& volume);
     json::Value status(const Volume& volume);
@@ -115,6 +138,8 @@ private:
     };
 
     void load();
+    void refuse_users(const std::string& name, std::string_view action);
+    void finish_arrival(const Volume& volume);
     void adopt_directories();
     void store(const Volume& volume);
     void finish_unmounts(const std::string& name);

@@ -1,13 +1,10 @@
+#include "api/server/archive_stream.hh"
 #include "api/server/changes.hh"
 #include "api/server/routes.hh"
 #include "api/types/container.hh"
-#include "base/sys.hh"
 #include "base/text.hh"
 #include "engine/engine.hh"
 #include "files/path_stat.hh"
-
-#include <optional>
-#include <thread>
 
 namespace hull::server {
 
@@ -20,43 +17,6 @@ constexpr const char* stat_header = "X-Docker-Container-Path-Stat";
 std::string encode_stat(const files::PathStat& stat) {
     return encode_base64(json::dump(to_json(stat)));
 }
-
-/// Sends what somebody writes to `fd()`. Until `begin`, an error is still a reply of its own.
-class ArchiveStream {
-public:
-    explicit ArchiveStream(Call& call) : call_(call), pipe_(sys::pipe()) {}
-    ~ArchiveStream() { finish(); }
-    ArchiveStream(const ArchiveStream&) = delete;
-    ArchiveStream& operator=(const ArchiveStream&) = delete;
-
-    int fd() const { return pipe_.write_end.get(); }
-
-    void begin(http::Headers headers) {
-        headers.set("Content-Type", "application/x-tar");
-        call_.exchange.start_stream(200, std::move(headers));
-        forward_.emplace([this] {
-            try {
-                std::vector<std::byte> buffer(256 << 10);
-                while (const std::size_t count = sys::read(pipe_.read_end.get(), buffer))
-                    call_.exchange.write({reinterpret_cast<const char*>(buffer.data()), count});
-            } catch (const Error&) {
-                // The client is gone; closing the pipe ends the writer.
-            }
-            pipe_.read_end.reset();
-        });
-    }
-
-    /// After the last byte was written.
-    void finish() {
-        pipe_.write_end.reset();
-        if (forward_ && forward_->joinable()) forward_->join();
-    }
-
-private:
-    Call& call_;
-    sys::Pipe pipe_;
-    std::optional<std::thread> forward_;
-};
 
 /// HEAD /containers/{id}/archive?path=: what is there, in a header.
 Response stat_path(Call& call) {

@@ -1,3 +1,4 @@
+#include "api/server/archive_stream.hh"
 #include "api/server/routes.hh"
 #include "api/types/volume.hh"
 #include "engine/engine.hh"
@@ -48,10 +49,50 @@ Response prune_volumes(Call& call) {
         {"SpaceReclaimed", report.freed_bytes}});
 }
 
+/// POST /volumes/{name}/rename?name=NEW. Hull's own, as what follows.
+Response rename_volume(Call& call) {
+    return Response::json(
+        to_json(call.engine.volumes().rename(call.path("name"), call.query("name"))));
+}
+
+/// POST /volumes/{name}/clone?name=NEW&snapshot=: 201, 409 there is one of that name.
+Response clone_volume(Call& call) {
+    return Response::json(to_json(call.engine.volumes().files().clone_volume(
+                              call.path("name"), call.query("name"), call.flag("snapshot"),
+                              call.exchange.stop_event())),
+                          201);
+}
+
+/// GET /volumes/{name}/archive: its files as a tar.
+void export_volume(Call& call) {
+    ArchiveStream stream(call);
+    call.engine.volumes().files().export_volume(
+        call.path("name"), [&] { stream.begin({}); }, stream.fd(), call.exchange.stop_event());
+    stream.finish();
+}
+
+/// PUT /volumes/{name}/archive: a new volume of the tar in the body.
+void import_volume(Call& call) {
+    api::Volume volume;
+    {
+        const Fd input = call.exchange.body_fd();
+        volume = call.engine.volumes().files().import_volume(call.path("name"), input.get(),
+                                                             call.exchange.stop_event());
+    }
+    call.exchange.send(Response::json(to_json(volume), 201));
+}
+
 constexpr Route routes[] = {
-    {"GET", "/volumes", list_volumes},         {"POST", "/volumes/create", create_volume},
-    {"POST", "/volumes/prune", prune_volumes}, {"GET", "/volumes/{name}", inspect_volume},
-    {"PUT", "/volumes/{name}", update_volume}, {"DELETE", "/volumes/{name}", remove_volume},
+    {"GET", "/volumes", list_volumes},
+    {"POST", "/volumes/create", create_volume},
+    {"POST", "/volumes/prune", prune_volumes},
+    {"GET", "/volumes/{name}", inspect_volume},
+    {"PUT", "/volumes/{name}", update_volume},
+    {"DELETE", "/volumes/{name}", remove_volume},
+    {"POST", "/volumes/{name}/rename", rename_volume},
+    {"POST", "/volumes/{name}/clone", clone_volume},
+    {"GET", "/volumes/{name}/archive", nullptr, export_volume},
+    {"PUT", "/volumes/{name}/archive", nullptr, import_volume},
 };
 
 }  // namespace
