@@ -55,7 +55,9 @@ CreatedContainer create_container(Session& session, const Arguments& arguments,
             return daemon.create_container(request, arguments.text("name"), platform);
         });
     };
-    if (policy == "always") pull_image(session, image, platform, arguments.flag("quiet"));
+    const PullOutput output =
+        arguments.flag("quiet") ? PullOutput::quiet : PullOutput::standard_error;
+    if (policy == "always") pull_image(session, image, platform, output);
     api::CreateResponse created;
     try {
         created = create();
@@ -64,7 +66,7 @@ CreatedContainer create_container(Session& session, const Arguments& arguments,
                              error.message().find("No such image") != std::string::npos;
         if (!missing || policy != "missing") throw;
         session.complain(fmt::format("Unable to find image '{}' locally", with_default_tag(image)));
-        pull_image(session, image, platform, arguments.flag("quiet"));
+        pull_image(session, image, platform, output);
         created = create();
     }
     for (const std::string& warning : created.warnings) session.complain("WARNING: " + warning);

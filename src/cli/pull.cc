@@ -14,10 +14,10 @@ std::string with_default_tag(const std::string& reference) {
 }
 
 void pull_image(Session& session, const std::string& reference, const std::string& platform,
-                bool quiet) {
-    const std::string full = with_default_tag(reference);
+                PullOutput output, bool all_tags) {
+    const std::string full = all_tags ? reference : with_default_tag(reference);
     http::Query query;
-    if (full.find('@') != std::string::npos) {
+    if (all_tags || full.find('@') != std::string::npos) {
         query.emplace_back("fromImage", full);
     } else {
         const std::size_t colon = full.rfind(':');
@@ -33,9 +33,13 @@ void pull_image(Session& session, const std::string& reference, const std::strin
             const auto message = api::parse<api::ProgressMessage>(json::parse(line));
             if (!message.error.empty()) throw Error(ErrorKind::internal, "{}", message.error);
             // Counters are for terminals that redraw; lines are for what has happened.
-            if (quiet || message.progress) continue;
-            session.complain(message.id.empty() ? message.status
-                                                : message.id + ": " + message.status);
+            if (output == PullOutput::quiet || message.progress) continue;
+            const std::string text =
+                message.id.empty() ? message.status : message.id + ": " + message.status;
+            if (output == PullOutput::standard_output)
+                session.print_line(text);
+            else
+                session.complain(text);
         }
     });
 }

@@ -15,11 +15,13 @@ constexpr Flag flags[] = {
 
 int run(Invocation& call) {
     const std::string& reference = call.arguments.positional[0];
-    if (call.arguments.flag("all-tags"))
-        throw Error(ErrorKind::unsupported, "pull --all-tags is not supported yet");
+    const bool all_tags = call.arguments.flag("all-tags");
+    if (all_tags && with_default_tag(reference) == reference)
+        throw Error(ErrorKind::invalid_argument, "tag can't be used with --all-tags/-a");
     pull_image(call.session, reference, chosen_platform(call.arguments),
-               call.arguments.flag("quiet"));
-    call.session.print_line(with_default_tag(reference));
+               call.arguments.flag("quiet") ? PullOutput::quiet : PullOutput::standard_output,
+               all_tags);
+    call.session.print_line(all_tags ? reference : with_default_tag(reference));
     return 0;
 }
 

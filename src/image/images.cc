@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/log.hh"
 #include "base/time.hh"
+#include "image/fetches.hh"
 #include "image/state.hh"
 #include "oci/manifest.hh"
 #include "oci/reference.hh"
@@ -97,7 +98,9 @@ Images::Images(store::Store& store, db::Database& database, ImagesOptions option
     : store_(store),
       database_(database),
       options_(std::move(options)),
-      state_(std::make_shared<State>()) {
+      state_(std::make_shared<State>()),
+      fetches_(
+          std::make_unique<Fetches>(join(store.data_root(), "partial"), options_.transfer_uid)) {
     database_.migrate("image", migrations);
     reload();
 }
@@ -300,8 +303,11 @@ std::uint64_t Images::collect_garbage_locked() {
         }
         for (const auto& [reference, target] : current->tags)
             roots.manifests.insert(target.manifest);
-        for (const auto& [reference, target] : current->digests)
+        for (const auto& [reference, target] : current->digests) {
             roots.manifests.insert(target.manifest);
+            // What was pulled by this digest may be an index.
+            roots.manifests.insert(reference.substr(reference.find('@') + 1));
+        }
         for (const ContainerUse& use : container_uses())
             roots.layers.insert(use.diff_ids.begin(), use.diff_ids.end());
         return roots;

@@ -1,6 +1,7 @@
 #pragma once
 #include "base/file.hh"
 #include "base/json.hh"
+#include "base/locked.hh"
 #include "base/stop.hh"
 #include "db/database.hh"
 #include "oci/image_config.hh"
@@ -111,10 +112,44 @@ struct ImageUsage {
     std::uint64_t size_bytes = 0, shared_bytes = 0;
 };
 
+/// What the daemon's flags say of registries.
+struct RegistrySettings {
+    std::vector<std::string> insecure;                        ///< hosts, host:port, CIDRs
+    std::map<std::string, std::vector<std::string>> mirrors;  ///< URLs by registry
+    std::vector<std::string> certificate_directories{"/etc/hull/certs.d", "/etc/docker/certs.d"};
+    std::string http_proxy, https_proxy, no_proxy;
+    unsigned downloads = 3, uploads = 5, attempts = 5;
+    int silence_ms = 30'000;  ///< longest wait for a registry that owes us bytes
+};
+
+/// What a client gave to be shown to a registry; never logged, never written to disk.
+struct RegistryAccess {
+    json::Value credentials;  ///< Docker's AuthConfig, null without
+    std::string user_agent;   ///< of the client
+};
+
+struct PullOptions {
+    std::string reference;  ///< as typed; without tag and digest: all tags
+    std::string platform;   ///< "linux/arm64"; "" is this machine's
+    RegistryAccess access;
+};
+
+/// One line of progress. `total` 0: no counters.
+struct TransferProgress {
+    std::string id, status;
+    std::uint64_t current = 0, total = 0;
+    json::Value aux{};
+};
+using ProgressSink = std::function<void(const TransferProgress&)>;
+
 struct ImagesOptions {
     Path transfer_program;       ///< hull-transfer
     uid_t transfer_uid = 64998;  ///< unprivileged, of its own, needs no entry in /etc/passwd
+    RegistrySettings registries{};
 };
+class Fetches;
+class PullSession;
+struct TransferReport;
 
 /// The images of one store. Reads are answered from an immutable snapshot in memory and wait for
 /// nobody. Thread-safe.
@@ -169,6 +204,11 @@ public:
     /// byte when a name is unknown.
     void save(std::span<const std::string> names, int output_fd, StopEvent* stop = nullptr);
 
+    /// Brings an image (or all tags of a repository) from its registry; layers that are here, or
+    /// that another pull is fetching, are not fetched. What a broken or stopped pull had brought is
+    /// kept for the next one; any other failure leaves the store as it was.
+    void pull(const PullOptions& options, const ProgressSink& progress, StopEvent* stop = nullptr);
+
     /// Removes content nobody refers to; removals call it themselves.
     std::uint64_t collect_garbage();
 
@@ -182,6 +222,7 @@ private:
     struct Arrived {
         std::string config, manifest;
         std::vector<std::string> references;
+        std::string digest;  ///< of what was pulled: the manifest, or an index that names it
     };
 
     std::shared_ptr<const State> state() const;
@@ -202,8 +243,12 @@ private:
                                  const std::function<void(std::string_view)>& progress,
                                  StopEvent* stop, store::Lease& lease,
                                  const std::string& request = "");
+    std::vector<Arrived> check_arrived(const TransferReport& report, store::Lease& lease);
     template <typename Body>
     auto undo_on_failure(Body&& body);
+    json::Object registry_request(const RegistryAccess& access, unsigned concurrency) const;
+    json::Value known_digests(const std::string& repository, const std::string& platform) const;
+    void write_pulled(const std::vector<Arrived>& arrived, const std::string& repository);
 
     store::Store& store_;
     db::Database& database_;
@@ -213,6 +258,9 @@ private:
     std::mutex change_mutex_;  ///< one change of names at a time, and of what is garbage
     mutable std::mutex state_mutex_;
     std::shared_ptr<const State> state_;
+    const std::unique_ptr<Fetches> fetches_;
+    /// Content of broken pulls by what was pulled, kept for the next attempt.
+    Locked<std::map<std::string, store::Lease>> unfinished_;
 };
 
 }  // namespace hull::image

@@ -25,13 +25,15 @@ constexpr int exit_grace_ms = 5000;
 /// Turns messages into the report, one line at a time.
 class Messages {
 public:
-    explicit Messages(const std::function<void(std::string_view)>& progress)
-        : progress_(progress) {}
+    Messages(const std::function<void(std::string_view)>& progress,
+             const std::function<bool(const json::Value&)>& first)
+        : progress_(progress), first_(first) {}
 
     void take(std::string_view line) {
+        const json::Value message = json::parse(line);
+        if (first_ && first_(message)) return;
         if (++count_ > max_messages)
             throw Error(ErrorKind::data_loss, "hull-transfer sends too many messages");
-        const json::Value message = json::parse(line);
         if (message["blob"].is_object()) take_blob(message["blob"]);
         if (message["layer"].is_object()) take_layer(message["layer"]);
         if (message["image"].is_object()) take_image(message["image"]);
@@ -87,11 +89,14 @@ private:
         TransferReport::Image& entry = report_.images.emplace_back();
         entry.config = oci::Digest::parse(image["config"].as_string()).str();
         entry.manifest = oci::Digest::parse(image["manifest"].as_string()).str();
+        if (image["digest"].is_string())
+            entry.digest = oci::Digest::parse(image["digest"].as_string()).str();
         for (const std::string& tag : image["tags"].as_strings())
             entry.references.push_back(oci::Reference::parse(tag).with_default_tag().canonical());
     }
 
     const std::function<void(std::string_view)>& progress_;
+    const std::function<bool(const json::Value&)>& first_;
     TransferReport report_;
     std::set<std::string> blobs_, layers_;
     std::map<std::string, std::string> layer_types_;  ///< by digest of the layer's blob
@@ -124,7 +129,7 @@ TransferReport run_transfer(const TransferCommand& command,
     Process process = Process::spawn(spawn);  // killed and reaped when anything below throws
     channel.write_end.reset();
 
-    Messages messages(progress);
+    Messages messages(progress, command.on_message);
     read_lines(channel.read_end.get(), stop, max_line_bytes, [&](std::string_view line) {
         with_context([&] { messages.take(line); }, "message of hull-transfer");
     });

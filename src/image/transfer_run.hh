@@ -1,5 +1,6 @@
 #pragma once
 #include "base/file.hh"
+#include "base/json.hh"
 #include "base/stop.hh"
 #include "store/store.hh"
 
@@ -22,6 +23,8 @@ struct TransferCommand {
     int input_fd = -1;                   ///< becomes 0; /dev/null when -1
     int output_fd = -1;                  ///< becomes 1; /dev/null when -1
     std::vector<int> extra_fds;          ///< become 10, 11, …
+    /// Sees each message first; true: it was for this one.
+    std::function<bool(const json::Value& message)> on_message;
 };
 
 /// What it reported. Foreign data: digests are well-formed and file names plain, nothing more.
@@ -29,6 +32,7 @@ struct TransferReport {
     struct Image {
         std::string config, manifest;
         std::vector<std::string> references;  ///< canonical
+        std::string digest;  ///< of what was pulled: the manifest, or an index that names it
     };
     store::StagedContent content;
     std::vector<std::string> present_layers;  ///< reported without a file: the store has them

@@ -55,7 +55,12 @@ std::vector<Images::Arrived> Images::receive(std::vector<std::string> arguments,
             throw Error(ErrorKind::data_loss, "hull-transfer did not bring layer {}", diff_id);
     store_.adopt(staging, report.content, lease);
 
-    // The digests were checked; whether the documents fit together is checked here.
+    return check_arrived(report, lease);
+}
+
+// The digests were checked; whether the documents fit together is checked here.
+std::vector<Images::Arrived> Images::check_arrived(const TransferReport& report,
+                                                   store::Lease& lease) {
     std::vector<Arrived> arrived;
     for (const auto& image : report.images) {
         with_context(
@@ -81,7 +86,7 @@ std::vector<Images::Arrived> Images::receive(std::vector<std::string> arguments,
                     throw Error(ErrorKind::data_loss, "layer {} is missing", diff_id.str());
             },
             "image {}", image.config);
-        arrived.push_back({image.config, image.manifest, image.references});
+        arrived.push_back({image.config, image.manifest, image.references, image.digest});
     }
     return arrived;
 }

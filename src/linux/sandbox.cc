@@ -10,8 +10,10 @@
 #include <linux/filter.h>
 #include <linux/seccomp.h>
 #include <sched.h>
+#include <signal.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
+#include <sys/socket.h>
 #include <sys/syscall.h>
 #include <unistd.h>
 
@@ -98,11 +100,17 @@ constexpr int allowed_calls[] = {
     SYS_exit_group,
 };
 
+/// What a client needs; it neither listens nor speaks to sockets of this machine's programs.
+/// socket is looked at below.
 constexpr int network_calls[] = {
-    SYS_socket,     SYS_connect,     SYS_getsockname, SYS_getpeername, SYS_setsockopt,
-    SYS_getsockopt, SYS_sendto,      SYS_recvfrom,    SYS_sendmsg,     SYS_recvmsg,
-    SYS_shutdown,   SYS_socketpair,  SYS_sendmmsg,    SYS_eventfd2,    SYS_epoll_create1,
-    SYS_epoll_ctl,  SYS_epoll_pwait, SYS_bind,        SYS_accept4,
+    SYS_connect, SYS_getsockname, SYS_getpeername, SYS_setsockopt, SYS_getsockopt,
+    SYS_sendto,  SYS_recvfrom,    SYS_sendmsg,     SYS_recvmsg,    SYS_shutdown,
+};
+
+/// What a server needs beside.
+constexpr int server_calls[] = {
+    SYS_bind,     SYS_accept4,       SYS_socketpair, SYS_sendmmsg,
+    SYS_eventfd2, SYS_epoll_create1, SYS_epoll_ctl,  SYS_epoll_pwait,
 };
 
 constexpr sock_filter load(std::uint32_t offset) {
@@ -117,7 +125,7 @@ constexpr sock_filter unless_skip_one(std::uint32_t value) {
 /// The low half of argument 0: both machines are little-endian.
 constexpr std::uint32_t argument_0 = offsetof(seccomp_data, args);
 
-std::vector<sock_filter> make_filter(bool network) {
+std::vector<sock_filter> make_filter(bool network, bool serves) {
     std::vector<sock_filter> filter {
         load(offsetof(seccomp_data, arch)),
             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_architecture, 1, 0),
@@ -132,8 +140,17 @@ std::vector<sock_filter> make_filter(bool network) {
         filter.push_back(answer(SECCOMP_RET_ALLOW));
     };
     for (const int call : allowed_calls) allow(call);
-    if (network)
+    if (network) {
         for (const int call : network_calls) allow(call);
+        if (serves)
+            for (const int call : server_calls) allow(call);
+        filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 5));
+        filter.push_back(load(argument_0));
+        filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0));
+        filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET6, 0, 1));
+        filter.push_back(answer(SECCOMP_RET_ALLOW));
+        filter.push_back(answer(SECCOMP_RET_ERRNO | EACCES));
+    }
     // clone3 keeps its flags where a filter cannot look; libc falls back to clone on ENOSYS.
     filter.push_back(unless_skip_one(SYS_clone3));
     filter.push_back(answer(SECCOMP_RET_ERRNO | ENOSYS));
@@ -146,8 +163,8 @@ std::vector<sock_filter> make_filter(bool network) {
     return filter;
 }
 
-void install_filter(bool network) {
-    std::vector<sock_filter> filter = make_filter(network);
+void install_filter(bool network, bool serves) {
+    std::vector<sock_filter> filter = make_filter(network, serves);
     const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
         throw_errno(errno, "loading the sandbox's seccomp filter");
@@ -201,11 +218,15 @@ SandboxReport enter_sandbox(const SandboxOptions& options) {
     if (is_root) drop_user(options.uid);
     drop_capabilities();
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
+    if (options.dies_with_parent) {  // after the change of user, which clears it
+        ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+        if (::getppid() == 1) throw Error(ErrorKind::cancelled, "whoever started it is gone");
+    }
     constexpr rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
     report.landlock_abi = restrict_to_directory(options.directory, options.network);
     close_descriptors(options.directory, options.first_kept_fd);
-    install_filter(options.network);
+    install_filter(options.network, options.serves);
     return report;
 }
 

@@ -9,10 +9,12 @@ namespace hull::linux_ {
 
 /// How a process that reads foreign bytes is locked in.
 struct SandboxOptions {
-    uid_t uid = 0;           ///< user and group to become; never root
-    int directory = -1;      ///< the only place it may make, read, write and remove files
-    bool network = false;    ///< may open connections; otherwise an empty network namespace
-    int first_kept_fd = -1;  ///< descriptors from here on stay open; -1: none
+    uid_t uid = 0;                  ///< user and group to become; never root
+    int directory = -1;             ///< the only place it may make, read, write and remove files
+    bool network = false;           ///< may open connections; otherwise an empty network namespace
+    bool serves = false;            ///< with `network`: may also wait for peers
+    int first_kept_fd = -1;         ///< descriptors from here on stay open; -1: none
+    bool dies_with_parent = false;  ///< killed when the thread that started it ends
 };
 
 /// What held when the sandbox was entered. Root gives all of it; without root the uid stays and

@@ -55,8 +55,40 @@ struct Options {
     bool init = false;
     network::Options network;
     std::optional<std::string> bridge, firewall_table;
+    image::RegistrySettings registries;
     Path programs;  ///< directory of hull-shim, hull-init and hull-transfer; "" = beside hulld
 };
+
+unsigned parse_count(const std::string& name, const std::string& text) {
+    unsigned number = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+    if (error != std::errc() || end != text.data() + text.size() || number == 0)
+        throw Error(ErrorKind::invalid_argument, "invalid {}: {}", name, text);
+    return number;
+}
+
+/// `URL` is a mirror of docker.io, `REGISTRY=URL` of any other one.
+void add_mirror(image::RegistrySettings& registries, const std::string& text) {
+    const std::size_t scheme = text.find("://");
+    const std::size_t equals = text.find('=');
+    const bool names_registry = equals != std::string::npos && equals < scheme;
+    const std::string url = names_registry ? text.substr(equals + 1) : text;
+    if (scheme == std::string::npos || !(url.starts_with("http://") || url.starts_with("https://")))
+        throw Error(ErrorKind::invalid_argument, "invalid mirror: {:?} is no http or https address",
+                    url);
+    if (url.find('@') != std::string::npos || url.find_first_of("?#") != std::string::npos)
+        throw Error(ErrorKind::invalid_argument,
+                    "invalid mirror: user, query and fragment are not allowed in an address");
+    registries.mirrors[names_registry ? text.substr(0, equals) : "docker.io"].push_back(url);
+}
+
+/// What the environment says, unless flags do. Go reads both spellings.
+std::string proxy_of_environment(const std::string& given, const char* upper, const char* lower) {
+    if (!given.empty()) return given;
+    for (const char* name : {upper, lower})
+        if (const char* value = std::getenv(name); value && *value) return value;
+    return "";
+}
 
 constexpr const char* default_host = "unix:///run/hull.sock";
 
@@ -135,10 +167,17 @@ const std::vector<Flag>& flags() {
         {"host-gateway-ip", 0, "host-gateway-ip", "string",
          "What host-gateway of --add-host means (the gateway of the container's network)",
          [](Options& o, const std::string& v) { o.network.host_gateway = v; }},
+        {"http-proxy", 0, "http-proxy", "string", "Proxy for http registries (HTTP_PROXY)",
+         [](Options& o, const std::string& v) { o.registries.http_proxy = v; }},
+        {"https-proxy", 0, "https-proxy", "string", "Proxy for https registries (HTTPS_PROXY)",
+         [](Options& o, const std::string& v) { o.registries.https_proxy = v; }},
         {"icc", 0, "icc", nullptr, "Containers on the default bridge reach each other (true)",
          [](Options& o, const std::string& v) { o.network.containers_talk = parse_bool(v); }},
         {"init", 0, "init", nullptr, "Run an init in every container",
          [](Options& o, const std::string& v) { o.init = parse_bool(v); }},
+        {"insecure-registry", 0, "insecure-registries", "list",
+         "Registries (host, host:port, CIDR) without TLS or with any certificate",
+         [](Options& o, const std::string& v) { o.registries.insecure.push_back(v); }, true},
         {"ip", 0, "ip", "string", "Address that ports are published on (0.0.0.0)",
          [](Options& o, const std::string& v) { o.network.publish_address = v; }},
         {"ip-masq", 0, "ip-masq", nullptr, "The world sees containers with our address (true)",
@@ -165,12 +204,37 @@ const std::vector<Flag>& flags() {
         o.log_options[v.substr(0, equals)] = v.substr(equals + 1);
          },
          true},
+        {"max-concurrent-downloads", 0, "max-concurrent-downloads", "int",
+         "Layers a pull fetches at a time (3)",
+         [](Options& o,
+            const std::string&
+                v) { o.registries.downloads = parse_count("max concurrent downloads", v); }},
+        {"max-concurrent-uploads", 0, "max-concurrent-uploads", "int",
+         "Layers a push sends at a time (5)",
+         [](Options& o,
+            const std::string&
+                v) { o.registries.uploads = parse_count("max concurrent uploads", v); }},
+        {"max-download-attempts", 0, "max-download-attempts", "int",
+         "How often a failing request to a registry is tried (5)",
+         [](Options& o, const std::string& v) {
+        o.registries.attempts = parse_count("max download attempts", v);
+         }},
         {"mtu", 0, "mtu", "int", "MTU of networks (the uplink's)",
          [](Options& o, const std::string& v) { o.network.mtu = parse_mtu(v); }},
+        {"no-proxy", 0, "no-proxy", "string", "Hosts that need no proxy (NO_PROXY)",
+         [](Options& o, const std::string& v) { o.registries.no_proxy = v; }},
         {"pidfile", 'p', "pidfile", "string", "File for the daemon's pid (EXEC-ROOT/hull.pid)",
          [](Options& o, const std::string& v) { o.pidfile = v; }},
         {"programs", 0, "programs", "string", "Directory of hull-shim and friends (beside hulld)",
          [](Options& o, const std::string& v) { o.programs = v; }},
+        {"registry-mirror", 0, "registry-mirrors", "list",
+         "URL of a mirror of docker.io, or REGISTRY=URL",
+         [](Options& o, const std::string& v) { add_mirror(o.registries, v); }, true},
+        {"registry-timeout", 0, "registry-timeout", "seconds",
+         "Longest silence of a registry that owes an answer (30)",
+         [](Options& o, const std::string& v) {
+        o.registries.silence_ms = static_cast<int>(parse_count("registry timeout", v) * 1000);
+         }},
         {"seccomp-profile", 0, "seccomp-profile", "string", "Replaces the default seccomp profile",
          [](Options& o, const std::string& v) { o.seccomp_profile = v; }},
         {"storage-driver", 's', "storage-driver", "string", "erofs or directory (what works)",
@@ -439,7 +503,16 @@ void run(const Options& options) {
     db::Database database(join(options.data_root, "hull.db"));
     database.keep_reserve(reserve_bytes);
     store::Store store(options.data_root, database, parse_storage_driver(options.storage_driver));
-    image::Images images(store, database, {.transfer_program = join(programs, "hull-transfer")});
+    image::ImagesOptions image_options;
+    image_options.transfer_program = join(programs, "hull-transfer");
+    image_options.registries = options.registries;
+    image_options.registries.http_proxy =
+        proxy_of_environment(options.registries.http_proxy, "HTTP_PROXY", "http_proxy");
+    image_options.registries.https_proxy =
+        proxy_of_environment(options.registries.https_proxy, "HTTPS_PROXY", "https_proxy");
+    image_options.registries.no_proxy =
+        proxy_of_environment(options.registries.no_proxy, "NO_PROXY", "no_proxy");
+    image::Images images(store, database, image_options);
     engine::Options engine_options;
     engine_options.data_root = options.data_root;
     engine_options.exec_root = options.exec_root;

@@ -28,7 +28,7 @@ void enter(const std::string& path, uid_t uid) {
     linux_::SandboxOptions sandbox;
     sandbox.uid = uid;
     sandbox.directory = directory.get();
-    sandbox.network = true;
+    sandbox.network = sandbox.serves = true;
     linux_::enter_sandbox(sandbox);
 }
 

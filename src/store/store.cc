@@ -351,6 +351,14 @@ std::vector<std::string> Store::known_layers(Lease& lease) {
     return diff_ids;
 }
 
+bool Store::keep_present(std::string_view blob, std::string_view diff_id, Lease& lease) {
+    const std::lock_guard not_collecting(collect_mutex_);
+    if (!find_blob(blob) || !find_layer(diff_id)) return false;
+    lease.add_blob(blob);
+    lease.add_layer(diff_id);
+    return true;
+}
+
 std::vector<Blob> Store::list_blobs() {
     std::vector<Blob> blobs;
     const auto contents = contents_.lock();

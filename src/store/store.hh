@@ -152,6 +152,8 @@ public:
     std::vector<Layer> list_layers();
     /// diffIDs that need not be unpacked again, sorted; the lease keeps them.
     std::vector<std::string> known_layers(Lease& lease);
+    /// Whether both are here; the lease keeps them then, whatever is being collected.
+    bool keep_present(std::string_view blob, std::string_view diff_id, Lease& lease);
     std::vector<Blob> list_blobs();
 
     /// The overlay of these layers (bottom first, as in a config's rootfs.diff_ids). No work on

@@ -4,6 +4,7 @@
 #include "oci/digest.hh"
 
 #include <cstdint>
+#include <mutex>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -22,7 +23,7 @@ struct LayerMessage {
     std::uint64_t content_size = 0;
 };
 
-/// What hull-transfer tells the daemon: one JSON text per line on a descriptor.
+/// What hull-transfer tells the daemon: one JSON text per line on a descriptor. Thread-safe.
 class Messages {
 public:
     explicit Messages(int fd) : fd_(fd) {}
@@ -35,10 +36,13 @@ public:
     void warning(std::string_view text);
     void error(const Error& error);
     void done();
+    /// Any other message.
+    void report(const json::Value& message) { send(message); }
 
 private:
     void send(const json::Value& message);
     int fd_;
+    std::mutex mutex_;
 };
 
 }  // namespace hull::transfer

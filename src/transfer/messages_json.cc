@@ -3,7 +3,11 @@
 
 namespace hull::transfer {
 
-void Messages::send(const json::Value& message) { sys::write_all(fd_, json::dump(message) + "\n"); }
+void Messages::send(const json::Value& message) {
+    const std::string line = json::dump(message) + "\n";
+    const std::lock_guard lock(mutex_);
+    sys::write_all(fd_, line);
+}
 
 void Messages::blob(const oci::Digest& digest, std::uint64_t size, std::string_view file) {
     send(json::Object{

@@ -2,8 +2,11 @@
 
 #include "base/sys.hh"
 #include "linux/sandbox.hh"
+#include "oci/reference.hh"
+#include "registry/client/configuration.hh"
 #include "transfer/import.hh"
 #include "transfer/load.hh"
+#include "transfer/pull.hh"
 #include "transfer/save.hh"
 #include "transfer/self_check.hh"
 #include "transfer/unpack.hh"
@@ -70,15 +73,46 @@ std::set<std::string> read_known_layers(const std::string& path) {
     return layers;
 }
 
+std::string read_all(int fd) {
+    std::string text;
+    archive::FdSource source(fd);
+    for (auto chunk = source.next(); !chunk.empty(); chunk = source.next())
+        text.append(reinterpret_cast<const char*>(chunk.data()), chunk.size());
+    return text;
+}
+
+Fd open_staging(const Arguments& arguments) {
+    Fd directory = sys::open(arguments.staging, O_RDONLY | O_DIRECTORY);
+    if (::geteuid() == 0 && ::fchown(directory.get(), *arguments.uid, *arguments.uid) != 0)
+        throw_errno(errno, "giving {} to user {}", arguments.staging, *arguments.uid);
+    return directory;
+}
+
+/// What speaks to registries: its request, with secrets in it, comes on descriptor 0.
+void run_online(const Arguments& arguments, Messages& messages) {
+    const json::Value request = json::parse(read_all(0));
+    auto configuration = registry::Configuration::parse(request["registries"]);
+    const std::string repository = request["repository"].as_string();
+    configuration.read_files(oci::Reference::parse(repository).domain());
+    Fd directory = open_staging(arguments);
+    linux_::enter_sandbox({.uid = *arguments.uid,
+                           .directory = directory.get(),
+                           .network = true,
+                           .first_kept_fd = -1,
+                           .dies_with_parent = true});
+    // From here on bytes of strangers may be read.
+    Staging staging(std::move(directory), arguments.staging);
+    pull(request, configuration, staging, messages, 1);
+}
+
 void run(const Arguments& arguments, Messages& messages) {
+    if (arguments.verb == "pull") return run_online(arguments, messages);
     const bool is_save = arguments.verb == "save", is_commit = arguments.verb == "commit";
     // What comes from the daemon is read first: in the sandbox its paths mean nothing.
     const std::set<std::string> known_layers = read_known_layers(arguments.known);
     std::string request;
     if (is_save || is_commit) request = read_file(join(arguments.staging, "request.json"));
-    Fd directory = sys::open(arguments.staging, O_RDONLY | O_DIRECTORY);
-    if (::geteuid() == 0 && ::fchown(directory.get(), *arguments.uid, *arguments.uid) != 0)
-        throw_errno(errno, "giving {} to user {}", arguments.staging, *arguments.uid);
+    Fd directory = open_staging(arguments);
 
     linux_::SandboxOptions sandbox;
     sandbox.uid = *arguments.uid;

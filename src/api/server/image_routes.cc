@@ -4,6 +4,7 @@
 #include "api/server/routes.hh"
 #include "api/types/system.hh"
 #include "base/sys.hh"
+#include "base/text.hh"
 #include "engine/engine.hh"
 
 #include <signal.h>
@@ -83,6 +84,31 @@ Response prune_images(Call& call) {
     return Response::json(to_json(response));
 }
 
+/// What the client wants shown to the registry. A header that cannot be read counts as none, as
+/// with Docker: public images need none.
+image::RegistryAccess registry_access(Call& call) {
+    image::RegistryAccess access;
+    access.user_agent = call.exchange.headers.get("User-Agent");
+    const auto text = decode_base64(call.exchange.headers.get("X-Registry-Auth"));
+    if (!text || text->empty()) return access;
+    try {
+        access.credentials = json::parse(*text);
+    } catch (const Error&) {
+    }
+    return access;
+}
+
+api::ProgressMessage progress_message(const image::TransferProgress& progress) {
+    api::ProgressMessage message;
+    message.id = progress.id;
+    message.status = progress.status;
+    message.aux = progress.aux;
+    if (progress.total > 0)
+        message.progress = {static_cast<std::int64_t>(progress.current),
+                            static_cast<std::int64_t>(progress.total)};
+    return message;
+}
+
 /// A stream of progress messages. Once it has begun, errors are messages, too.
 class ProgressStream {
 public:
@@ -103,12 +129,32 @@ private:
     Call& call_;
 };
 
+/// POST /images/create?fromImage=NAME&tag=: errors before the first message are statuses.
+void pull_image(Call& call) {
+    image::PullOptions options;
+    options.reference = call.query("fromImage");
+    if (const std::string tag = call.query("tag"); !tag.empty())
+        options.reference += (tag.find(':') == std::string::npos ? ":" : "@") + tag;
+    options.platform = call.query("platform");
+    options.access = registry_access(call);
+    ProgressStream stream(call);
+    try {
+        call.images.pull(
+            options,
+            [&](const image::TransferProgress& progress) {
+            stream.write(progress_message(progress));
+            },
+            &call.exchange.stop_event());
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled || !call.exchange.replied()) throw;
+        stream.write_error(error);
+    }
+}
+
 /// POST /images/create?fromSrc=-: makes an image of the archive in the body.
 void create_image(Call& call) {
     const std::string source = call.query("fromSrc");
-    if (!call.query("fromImage").empty())
-        throw Error(ErrorKind::unsupported,
-                    "pulling from registries is not supported yet: use `load` or `import`");
+    if (!call.query("fromImage").empty()) return pull_image(call);
     if (source != "-")
         throw Error(ErrorKind::unsupported,
                     "importing from a URL is not supported yet: send the archive (fromSrc=-)");
