@@ -5,7 +5,7 @@ Every engine gets a fresh daemon and store of its own under --scratch (a real fi
 loop ext4 is best). Engines take turns round by round; a cell is the median [smallest] of its rounds and the ratio of
 the engine to hull. Networks are `none` but for the topic net, which is measured in a network namespace of its own. Root only.
 Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
-Topics: run exec scale memory load ps log daemon net (all of them but net when none is given)."""
+Topics: run exec scale memory load registry ps log daemon net (all of them but net when none is given)."""
 import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -234,30 +234,105 @@ def topic_ps_one(table, e, options):
         table.add("GET /containers/json with 200 [ms]", e, 1000 * (now() - begin))
 
 
+class Accounting:
+    """CPU of everything an engine runs for a command, client included, by a cgroup of its own where there is a v1 cpuacct."""
+
+    def __init__(self, engine):
+        self.engine, self.group = engine, f"/sys/fs/cgroup/cpuacct/hull-bench-{os.getpid()}"
+
+    def __enter__(self):
+        os.makedirs(self.group, exist_ok=True)
+        for pid in [*self.engine.processes(), os.getpid()]:
+            open(self.group + "/cgroup.procs", "w").write(str(pid))
+        return self
+
+    def __exit__(self, *_):
+        for pid in [*self.engine.processes(), os.getpid()]:
+            open("/sys/fs/cgroup/cpuacct/cgroup.procs", "w").write(str(pid))
+        os.rmdir(self.group)
+
+    def run(self, table, label, *words):
+        read = lambda: int(open(self.group + "/cpuacct.usage").read()) / 1e9
+        before, wall = read(), self.engine.run(*words)
+        table.add(label + ", CPU [s]", self.engine, read() - before)
+        table.add(label + ", wall [s]", self.engine, wall)
+
+
 def topic_load(table, engines, options):
-    """CPU of everything the engine runs for it, client included, by a cgroup of its own where there is a v1 cpuacct."""
     archive = options.image
     if not archive or not os.path.exists(archive):
         print(f"load: skipped, no image archive (--image FILE of about 350 MB, a docker save archive)")
         return
 
     def one(e):
-        group = f"/sys/fs/cgroup/cpuacct/hull-bench-{os.getpid()}"
-        os.makedirs(group, exist_ok=True)
-        for pid in e.processes():
-            open(group + "/cgroup.procs", "w").write(str(pid))
-        open(group + "/cgroup.procs", "w").write(str(os.getpid()))
-        read = lambda: int(open(group + "/cpuacct.usage").read()) / 1e9
-        before, wall = read(), e.run("load", "-q", "-i", archive)
-        table.add(f"load of {os.path.getsize(archive) >> 20} MB, CPU [s]", e, read() - before)
-        table.add(f"load of {os.path.getsize(archive) >> 20} MB, wall [s]", e, wall)
-        open("/sys/fs/cgroup/cpuacct/cgroup.procs", "w").write(str(os.getpid()))
-        for pid in e.processes():
-            open("/sys/fs/cgroup/cpuacct/cgroup.procs", "w").write(str(pid))
+        with Accounting(e) as accounting:
+            accounting.run(table, f"load of {os.path.getsize(archive) >> 20} MB", "load", "-q", "-i", archive)
         names = e.out("images", "--format", "{{.Repository}}:{{.Tag}}").split()
         e.run("rmi", "-f", *[n for n in names if "busybox" not in n])
-        os.rmdir(group)
     rounds(engines, max(2, options.rounds // 3), one)
+
+
+class Registry:
+    """Debian's docker-registry on a loopback port, with data of its own or a copy of `data`."""
+
+    def __init__(self, scratch, data=None):
+        self.root = tempfile.mkdtemp(prefix="bench-registry-", dir=scratch)
+        with socket.socket() as probe:
+            probe.bind(("127.0.0.1", 0))
+            self.port = probe.getsockname()[1]
+        if data:
+            shutil.copytree(data, self.root + "/data")
+        open(self.root + "/config.yml", "w").write(
+            f"version: 0.1\nlog: {{accesslog: {{disabled: true}}, level: error}}\nstorage: {{filesystem: {{rootdirectory: {self.root}/data}}}}\n"
+            f"http: {{addr: '127.0.0.1:{self.port}'}}\n")
+        self.process = subprocess.Popen(["docker-registry", "serve", self.root + "/config.yml"], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+        while True:
+            try:
+                socket.create_connection(("127.0.0.1", self.port)).close()
+                return
+            except OSError:
+                time.sleep(0.01)
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+        shutil.rmtree(self.root)
+
+
+def topic_registry(table, engines, options):
+    """The image of --image goes to an empty registry and comes back into an empty store."""
+    archive = options.image
+    if not archive or not os.path.exists(archive) or not shutil.which("docker-registry"):
+        print("registry: skipped, it needs docker-registry and an image archive (--image FILE)")
+        return
+    canon = Registry(options.scratch)
+    name = f"127.0.0.1:{canon.port}/bench/big:1"
+    subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", "docker-archive:" + archive, "docker://" + name], check=True)
+
+    def one(e):
+        e.run("load", "-q", "-i", archive)
+        loaded = [n for n in e.out("images", "--format", "{{.Repository}}:{{.Tag}}").split() if "busybox" not in n][0]
+        sink, source = Registry(options.scratch), Registry(options.scratch, canon.root + "/data")
+        built, pulled = f"127.0.0.1:{sink.port}/bench/built:1", f"127.0.0.1:{source.port}/bench/big:1"
+        e.run("tag", loaded, built)
+        with Accounting(e) as accounting:
+            accounting.run(table, "push of a built image", "push", "-q", built)
+            accounting.run(table, "push again", "push", "-q", built)
+        e.run("rmi", "-f", built, loaded)
+        with Accounting(e) as accounting:
+            accounting.run(table, "pull, empty store", "pull", "-q", pulled)
+            accounting.run(table, "pull again", "pull", "-q", pulled)
+        sink.close()
+        sink = Registry(options.scratch)
+        again = f"127.0.0.1:{sink.port}/bench/pulled:1"
+        e.run("tag", pulled, again)
+        with Accounting(e) as accounting:
+            accounting.run(table, "push of a pulled image", "push", "-q", again)
+        e.run("rmi", "-f", pulled, again)
+        sink.close()
+        source.close()
+    rounds(engines, max(2, options.rounds // 3), one)
+    canon.close()
 
 
 def topic_log(table, engines, options):
@@ -346,7 +421,8 @@ def topic_net(table, engines, options):
     rounds(engines, max(1, options.rounds // 3), paths)
 
 
-TOPICS = {"run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "log": topic_log, "memory": topic_memory, "net": topic_net}
+TOPICS = {"run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry, "log": topic_log, "memory": topic_memory,
+          "net": topic_net}
 
 
 def main():

@@ -39,6 +39,7 @@ constexpr const Command* commands[] = {
     &import_command,
     &load_command,
     &pull_command,
+    &push_command,
     &rmi_command,
     &save_command,
     &tag_command,
@@ -50,6 +51,16 @@ constexpr const Command* commands[] = {
     &network_ls_command,
     &network_prune_command,
     &network_rm_command,
+
+    &manifest_annotate_command,
+    &manifest_create_command,
+    &manifest_inspect_command,
+    &manifest_push_command,
+    &manifest_rm_command,
+
+    &login_command,
+    &logout_command,
+    &search_command,
 
     &dial_stdio_command,
     &events_command,

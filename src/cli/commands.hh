@@ -10,9 +10,13 @@ extern const Command attach_command, create_command, exec_command, kill_command,
     commit_command, container_prune_command, cp_command, diff_command, export_command, port_command,
     stats_command, update_command;
 extern const Command history_command, images_command, import_command, image_inspect_command,
-    load_command, image_prune_command, pull_command, rmi_command, save_command, tag_command;
+    load_command, image_prune_command, pull_command, push_command, rmi_command, save_command,
+    tag_command;
 extern const Command network_connect_command, network_create_command, network_disconnect_command,
     network_inspect_command, network_ls_command, network_prune_command, network_rm_command;
+extern const Command manifest_annotate_command, manifest_create_command, manifest_inspect_command,
+    manifest_push_command, manifest_rm_command;
+extern const Command login_command, logout_command, search_command;
 extern const Command dial_stdio_command, events_command, info_command, inspect_command,
     system_df_command, system_prune_command, version_command;
 extern const Command context_create_command, context_export_command, context_import_command,

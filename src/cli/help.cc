@@ -14,6 +14,7 @@ constexpr Group groups[] = {
     {"container", "Manage containers"},
     {"context", "Manage contexts: names of daemons"},
     {"image", "Manage images"},
+    {"manifest", "Manage manifests and lists of them"},
     {"network", "Manage networks"},
     {"system", "Manage the daemon"},
     {"volume", "Manage volumes"},

@@ -1,8 +1,11 @@
 #include "cli/pull.hh"
 
-#include "api/types/system.hh"
 #include "base/error.hh"
+#include "cli/credentials.hh"
+#include "cli/progress.hh"
 #include "cli/session.hh"
+
+#include <unistd.h>
 
 namespace hull::cli {
 
@@ -25,22 +28,13 @@ void pull_image(Session& session, const std::string& reference, const std::strin
         query.emplace_back("tag", full.substr(colon + 1));
     }
     if (!platform.empty()) query.emplace_back("platform", platform);
-    session.ask([&](client::Client& daemon) {
-        http::ClientResponse response = daemon.request("POST", "/images/create", query);
-        std::string line;
-        while (response.read_line(line)) {
-            if (line.empty()) continue;
-            const auto message = api::parse<api::ProgressMessage>(json::parse(line));
-            if (!message.error.empty()) throw Error(ErrorKind::internal, "{}", message.error);
-            // Counters are for terminals that redraw; lines are for what has happened.
-            if (output == PullOutput::quiet || message.progress) continue;
-            const std::string text =
-                message.id.empty() ? message.status : message.id + ": " + message.status;
-            if (output == PullOutput::standard_output)
-                session.print_line(text);
-            else
-                session.complain(text);
-        }
+    ProgressView view(output == PullOutput::standard_output ? STDOUT_FILENO : STDERR_FILENO);
+    const std::string auth = registry_auth_header(session, reference);
+    http::ClientResponse response = session.ask([&](client::Client& daemon) {
+        return daemon.request_with({{"X-Registry-Auth", auth}}, "POST", "/images/create", query);
+    });
+    client::read_progress(response, [&](const api::ProgressMessage& message) {
+        if (output != PullOutput::quiet) view.show(message);
     });
 }
 

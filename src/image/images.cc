@@ -5,6 +5,7 @@
 #include "base/time.hh"
 #include "image/fetches.hh"
 #include "image/state.hh"
+#include "image/uploads.hh"
 #include "oci/manifest.hh"
 #include "oci/reference.hh"
 
@@ -100,7 +101,8 @@ Images::Images(store::Store& store, db::Database& database, ImagesOptions option
       options_(std::move(options)),
       state_(std::make_shared<State>()),
       fetches_(
-          std::make_unique<Fetches>(join(store.data_root(), "partial"), options_.transfer_uid)) {
+          std::make_unique<Fetches>(join(store.data_root(), "partial"), options_.transfer_uid)),
+      uploads_(std::make_unique<Uploads>(join(store.data_root(), "uploads.json"))) {
     database_.migrate("image", migrations);
     reload();
 }

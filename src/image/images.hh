@@ -5,6 +5,7 @@
 #include "base/stop.hh"
 #include "db/database.hh"
 #include "oci/image_config.hh"
+#include "oci/reference.hh"
 #include "store/store.hh"
 
 #include <sys/types.h>
@@ -15,6 +16,7 @@
 #include <memory>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <span>
 #include <string>
 #include <string_view>
@@ -120,6 +122,7 @@ struct RegistrySettings {
     std::string http_proxy, https_proxy, no_proxy;
     unsigned downloads = 3, uploads = 5, attempts = 5;
     int silence_ms = 30'000;  ///< longest wait for a registry that owes us bytes
+    std::uint64_t max_layer_bytes = 64ULL << 30;  ///< unpacked
 };
 
 /// What a client gave to be shown to a registry; never logged, never written to disk.
@@ -134,12 +137,19 @@ struct PullOptions {
     RegistryAccess access;
 };
 
+struct PushOptions {
+    std::string reference;  ///< as typed; without a tag: all tags
+    RegistryAccess access;
+};
+
 /// One line of progress. `total` 0: no counters.
 struct TransferProgress {
     std::string id, status;
     std::uint64_t current = 0, total = 0;
     json::Value aux{};
 };
+/// {"id", "status", "current", "total"}, as hull-transfer sends it.
+TransferProgress parse_progress(const json::Value& state);
 using ProgressSink = std::function<void(const TransferProgress&)>;
 
 struct ImagesOptions {
@@ -148,7 +158,7 @@ struct ImagesOptions {
     RegistrySettings registries{};
 };
 class Fetches;
-class PullSession;
+class Uploads;
 struct TransferReport;
 
 /// The images of one store. Reads are answered from an immutable snapshot in memory and wait for
@@ -209,6 +219,14 @@ public:
     /// kept for the next one; any other failure leaves the store as it was.
     void pull(const PullOptions& options, const ProgressSink& progress, StopEvent* stop = nullptr);
 
+    /// Brings the image with that tag (or all tags of the repository) to its registry. Nothing is
+    /// sent that is there; stored blobs go as they are, and layers that are stored uncompressed are
+    /// compressed once. A push that broke goes on where it stopped.
+    void push(const PushOptions& options, const ProgressSink& progress, StopEvent* stop = nullptr);
+    /// Asks a registry through hull-transfer: see transfer/ask.hh for questions and answers.
+    json::Value ask_registry(json::Object question, const RegistryAccess& access,
+                             StopEvent* stop = nullptr);
+
     /// Removes content nobody refers to; removals call it themselves.
     std::uint64_t collect_garbage();
 
@@ -248,6 +266,15 @@ private:
     auto undo_on_failure(Body&& body);
     json::Object registry_request(const RegistryAccess& access, unsigned concurrency) const;
     json::Value known_digests(const std::string& repository, const std::string& platform) const;
+    struct PushedImage {
+        std::string id, manifest;
+    };
+    std::vector<std::pair<std::string, PushedImage>> find_pushed(
+        const oci::Reference& reference) const;
+    std::map<std::string, std::vector<std::string>> find_mounts(
+        const oci::Reference& repository, const std::set<std::string>& blobs) const;
+    void replace_manifest(const std::string& id, const std::string& before,
+                          const std::string& after);
     void write_pulled(const std::vector<Arrived>& arrived, const std::string& repository);
 
     store::Store& store_;
@@ -259,6 +286,7 @@ private:
     mutable std::mutex state_mutex_;
     std::shared_ptr<const State> state_;
     const std::unique_ptr<Fetches> fetches_;
+    const std::unique_ptr<Uploads> uploads_;
     /// Content of broken pulls by what was pulled, kept for the next attempt.
     Locked<std::map<std::string, store::Lease>> unfinished_;
 };

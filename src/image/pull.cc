@@ -57,13 +57,7 @@ public:
             return true;
         }
         if (!message["state"].is_object()) return false;
-        const json::Value& state = message["state"];
-        TransferProgress line{.id = state["id"].as_string(), .status = state["status"].as_string()};
-        if (state["total"].is_number()) {
-            line.current = state["current"].as_uint();
-            line.total = state["total"].as_uint();
-        }
-        if (progress_) progress_(line);
+        if (progress_) progress_(parse_progress(message["state"]));
         return true;
     }
 
@@ -152,6 +146,17 @@ private:
     std::string unchanged_;
 };
 
+TransferProgress parse_progress(const json::Value& state) {
+    TransferProgress line;
+    line.id = state["id"].as_string();
+    line.status = state["status"].as_string();
+    if (state["total"].is_number()) {
+        line.current = state["current"].as_uint();
+        line.total = state["total"].as_uint();
+    }
+    return line;
+}
+
 json::Object Images::registry_request(const RegistryAccess& access, unsigned concurrency) const {
     const RegistrySettings& settings = options_.registries;
     json::Object mirrors;
@@ -167,6 +172,7 @@ json::Object Images::registry_request(const RegistryAccess& access, unsigned con
                                     {"attempts", settings.attempts},
                                     {"concurrency", concurrency},
                                     {"silenceMs", settings.silence_ms},
+                      {"maxLayerBytes", settings.max_layer_bytes},
                                     {"httpProxy", settings.http_proxy},
                                     {"httpsProxy", settings.https_proxy},
                                     {"noProxy", settings.no_proxy}}},

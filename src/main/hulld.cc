@@ -56,8 +56,11 @@ struct Options {
     network::Options network;
     std::optional<std::string> bridge, firewall_table;
     image::RegistrySettings registries;
+    bool own_certificate_directories = false;
     Path programs;  ///< directory of hull-shim, hull-init and hull-transfer; "" = beside hulld
 };
+
+std::uint64_t parse_size(const std::string& text);
 
 unsigned parse_count(const std::string& name, const std::string& text) {
     unsigned number = 0;
@@ -219,6 +222,9 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) {
         o.registries.attempts = parse_count("max download attempts", v);
          }},
+        {"max-layer-size", 0, "max-layer-size", "bytes",
+         "Largest layer to unpack from a registry (64g)",
+         [](Options& o, const std::string& v) { o.registries.max_layer_bytes = parse_size(v); }},
         {"mtu", 0, "mtu", "int", "MTU of networks (the uplink's)",
          [](Options& o, const std::string& v) { o.network.mtu = parse_mtu(v); }},
         {"no-proxy", 0, "no-proxy", "string", "Hosts that need no proxy (NO_PROXY)",
@@ -227,6 +233,14 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.pidfile = v; }},
         {"programs", 0, "programs", "string", "Directory of hull-shim and friends (beside hulld)",
          [](Options& o, const std::string& v) { o.programs = v; }},
+        {"registry-certs", 0, "registry-certs", "list",
+         "Directories of HOST[:PORT]/{ca.crt,client.cert,client.key} (/etc/docker/certs.d)",
+         [](Options& o, const std::string& v) {
+        if (!o.own_certificate_directories) o.registries.certificate_directories.clear();
+        o.own_certificate_directories = true;
+        o.registries.certificate_directories.push_back(v);
+         },
+         true},
         {"registry-mirror", 0, "registry-mirrors", "list",
          "URL of a mirror of docker.io, or REGISTRY=URL",
          [](Options& o, const std::string& v) { add_mirror(o.registries, v); }, true},

@@ -7,12 +7,14 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <optional>
 
 namespace hull::transfer {
 
 namespace {
 
+constexpr std::uint64_t room_interval_bytes = 64 << 20, room_reserve_bytes = 32 << 20;
 constexpr std::size_t peek_bytes = archive::tar::block_bytes;
 
 /// The bytes of a file in an image.
@@ -87,6 +89,18 @@ bool copy_up(archive::ErofsWriter& writer, const archive::UnresolvedLink& link,
     return false;
 }
 
+/// Before a small archive has become all of the disk.
+void check_room(const Staging& staging, std::uint64_t size, std::size_t added,
+                std::uint64_t max_bytes) {
+    if (size > max_bytes)
+        throw Error(ErrorKind::invalid_argument, "it unpacks to more than the {} bytes allowed",
+                    max_bytes);
+    if (size / room_interval_bytes == (size - added) / room_interval_bytes) return;
+    if (const std::uint64_t left = staging.free_bytes(); left < room_reserve_bytes)
+        throw Error(ErrorKind::internal, "after {} bytes of it only {} are free", size, left)
+            .with_errno(ENOSPC);
+}
+
 }  // namespace
 
 NeedsLowerLayers::NeedsLowerLayers(const archive::UnresolvedLink& link)
@@ -115,7 +129,8 @@ std::vector<std::byte> peek(archive::ByteSource& source) {
 }
 
 ConvertedLayer convert_layer(Staging& staging, archive::ByteSource& source,
-                             std::span<const std::string> lower_files, Hashing hashing) {
+                             std::span<const std::string> lower_files, Hashing hashing,
+                             std::uint64_t max_bytes) {
     ConvertedLayer layer;
     Staging::File file = staging.make("layer-", ".erofs");
     layer.file = file.name;
@@ -128,6 +143,7 @@ ConvertedLayer convert_layer(Staging& staging, archive::ByteSource& source,
         archive::TeeSource hashed(plain, [&](std::span<const std::byte> chunk) {
             if (hashes) hash.update(chunk);
             layer.size += chunk.size();
+            check_room(staging, layer.size, chunk.size(), max_bytes);
         });
         archive::TarReader tar(hashed);
         archive::ErofsWriter writer(file.fd.get());

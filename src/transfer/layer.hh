@@ -43,8 +43,10 @@ enum class Hashing { always, compressed_only };
 /// links into lower layers become copies of what `lower_files` (EROFS images in staging, nearest
 /// first) hold there; NeedsLowerLayers when they hold nothing. Nothing is left in staging when it
 /// throws.
+/// A layer that unpacks to more than `max_bytes` is refused, as is one that would fill the disk.
 ConvertedLayer convert_layer(Staging& staging, archive::ByteSource& source,
                              std::span<const std::string> lower_files = {},
-                             Hashing hashing = Hashing::always);
+                             Hashing hashing = Hashing::always,
+                             std::uint64_t max_bytes = UINT64_MAX);
 
 }  // namespace hull::transfer

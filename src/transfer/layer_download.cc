@@ -58,7 +58,8 @@ std::uint64_t LayerDownload::wait_behind(std::uint64_t offset) {
     std::unique_lock lock(mutex_);
     changed_.wait(lock, [&] { return available_ > offset || ended_; });
     if (available_ > offset) return available_ - offset;
-    if (failure_) std::rethrow_exception(failure_);
+    // finish() says why; two threads must not hold one exception.
+    if (failure_) throw Error(ErrorKind::unavailable, "the download broke");
     return 0;
 }
 

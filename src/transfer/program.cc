@@ -4,9 +4,11 @@
 #include "linux/sandbox.hh"
 #include "oci/reference.hh"
 #include "registry/client/configuration.hh"
+#include "transfer/ask.hh"
 #include "transfer/import.hh"
 #include "transfer/load.hh"
 #include "transfer/pull.hh"
+#include "transfer/push.hh"
 #include "transfer/save.hh"
 #include "transfer/self_check.hh"
 #include "transfer/unpack.hh"
@@ -98,15 +100,21 @@ void run_online(const Arguments& arguments, Messages& messages) {
     linux_::enter_sandbox({.uid = *arguments.uid,
                            .directory = directory.get(),
                            .network = true,
-                           .first_kept_fd = -1,
+                           .first_kept_fd = arguments.verb == "push" ? first_saved_blob_fd : -1,
                            .dies_with_parent = true});
     // From here on bytes of strangers may be read.
     Staging staging(std::move(directory), arguments.staging);
-    pull(request, configuration, staging, messages, 1);
+    if (arguments.verb == "pull")
+        pull(request, configuration, staging, messages, 1);
+    else if (arguments.verb == "push")
+        push(request, configuration, staging, messages);
+    else
+        ask(request, configuration, messages);
 }
 
 void run(const Arguments& arguments, Messages& messages) {
-    if (arguments.verb == "pull") return run_online(arguments, messages);
+    if (arguments.verb == "pull" || arguments.verb == "push" || arguments.verb == "ask")
+        return run_online(arguments, messages);
     const bool is_save = arguments.verb == "save", is_commit = arguments.verb == "commit";
     // What comes from the daemon is read first: in the sandbox its paths mean nothing.
     const std::set<std::string> known_layers = read_known_layers(arguments.known);

@@ -267,7 +267,8 @@ void Puller::try_fetch(Job& job) {
     if (job.convert) {
         try {
             FollowingSource source(download);
-            layer = convert_layer(staging_, source, {}, Hashing::compressed_only);
+            layer = convert_layer(staging_, source, {}, Hashing::compressed_only,
+                                  configuration_.max_layer_bytes);
             archive::drain(source);
         } catch (const NeedsLowerLayers&) {
             is_late = true;

@@ -33,18 +33,20 @@ void Staging::remove(const std::string& name) const {
         throw_errno(errno, "removing {} from staging", name);
 }
 
+std::uint64_t Staging::free_bytes() const {
+    struct statfs info {};
+    if (::fstatfs(directory_.get(), &info) != 0) return 0;
+    return info.f_bavail * static_cast<std::uint64_t>(info.f_bsize);
+}
+
 Error Staging::explain(const Error& error, std::string_view purpose, std::uint64_t needed) const {
     const int number = error.error_number();
     if (number != ENOSPC && number != EDQUOT && number != EFBIG) return error;
-    struct statfs info {};
-    std::uint64_t free_bytes = 0;
-    if (::fstatfs(directory_.get(), &info) == 0)
-        free_bytes = info.f_bavail * static_cast<std::uint64_t>(info.f_bsize);
     return Error(ErrorKind::internal, "{} in {}: {} needs about {} bytes, {} bytes are free",
                  number == ENOSPC   ? "no space left on the device"
                  : number == EDQUOT ? "disk quota exceeded"
                                     : "file size limit reached",
-                 path_, purpose, needed, free_bytes)
+                 path_, purpose, needed, free_bytes())
         .with_errno(number);
 }
 

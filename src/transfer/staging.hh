@@ -31,6 +31,7 @@ public:
     std::string read(const std::string& name, std::size_t max_bytes) const;
     void remove(const std::string& name) const;
 
+    std::uint64_t free_bytes() const;
     /// When `error` is a full disk or quota, one that says what is full, what `needed` bytes were
     /// for and how much is free; otherwise `error` itself.
     Error explain(const Error& error, std::string_view purpose, std::uint64_t needed) const;

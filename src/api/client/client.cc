@@ -48,6 +48,12 @@ Error error_of(int status, std::string_view body) {
     return Error(kind_of_status(status), "{}", error_message(body));
 }
 
+std::function<std::size_t(std::span<std::byte>)> read_from(int input) {
+    return [input](std::span<std::byte> buffer) { return sys::read(input, buffer); };
+}
+
+}  // namespace
+
 void read_progress(http::ClientResponse& response,
                    const std::function<void(const api::ProgressMessage&)>& sink) {
     std::string line;
@@ -61,12 +67,6 @@ void read_progress(http::ClientResponse& response,
         sink(message);
     }
 }
-
-std::function<std::size_t(std::span<std::byte>)> read_from(int input) {
-    return [input](std::span<std::byte> buffer) { return sys::read(input, buffer); };
-}
-
-}  // namespace
 
 std::string format_filters(const Filters& filters) {
     json::Object object;
@@ -119,6 +119,13 @@ http::ClientResponse Client::request(const std::string& method, const std::strin
                                      const http::Query& query,
                                      const std::optional<json::Value>& body) {
     return checked(http_.request(make_request(method, path, query, body)));
+}
+
+http::ClientResponse Client::request_with(const http::Headers& headers, const std::string& method,
+                                          const std::string& path, const http::Query& query) {
+    http::ClientRequest request = make_request(method, path, query);
+    for (const auto& [name, value] : headers) request.headers.add(name, value);
+    return checked(http_.request(request));
 }
 
 http::PendingResponse Client::start_get(const std::string& path, const http::Query& query) {

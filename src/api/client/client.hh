@@ -50,6 +50,9 @@ public:
     http::ClientResponse request(const std::string& method, const std::string& path,
                                  const http::Query& query = {},
                                  const std::optional<json::Value>& body = {});
+    /// The same with header fields of its own.
+    http::ClientResponse request_with(const http::Headers& headers, const std::string& method,
+                                      const std::string& path, const http::Query& query = {});
     /// Only sends a GET; finish() reads the reply's header.
     http::PendingResponse start_get(const std::string& path, const http::Query& query = {});
     static http::ClientResponse finish(http::PendingResponse pending);
@@ -133,6 +136,10 @@ private:
     std::string prefix_;
     http::Headers headers_;
 };
+
+/// Reads a stream of progress messages to its end. Throws the error that one of them is.
+void read_progress(http::ClientResponse& response,
+                   const std::function<void(const api::ProgressMessage&)>& sink);
 
 /// The text of a reply with an error status: its JSON `message`, else the text itself.
 std::string error_message(std::string_view body);

@@ -209,8 +209,8 @@ TEST_F(ApiTest, ErrorsAreDockersWordForWord) {
         {"GET", "/images/nope/history", "", 404, "No such image: nope:latest"},
         {"GET", "/containers/nope/logs", "", 400,
          "Bad parameters: you must choose at least one stream"},
-        {"POST", "/images/create?fromImage=alpine&tag=3", "", 501,
-         "pulling from registries is not supported yet: use `load` or `import`"},
+        {"POST", "/images/create?fromImage=ALPINE&tag=3", "", 400,
+         "invalid reference format: repository name (library/ALPINE) must be lowercase"},
         {"GET", "/networks/nope", "", 404, "network nope not found"},
         {"GET", "/swarm", "", 503,
          "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm join\" to "

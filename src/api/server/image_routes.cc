@@ -1,10 +1,11 @@
 #include "api/server/changes.hh"
 #include "api/server/image_view.hh"
 #include "api/server/json_versions.hh"
+#include "api/server/progress_stream.hh"
+#include "api/server/registry_access.hh"
 #include "api/server/routes.hh"
 #include "api/types/system.hh"
 #include "base/sys.hh"
-#include "base/text.hh"
 #include "engine/engine.hh"
 
 #include <signal.h>
@@ -83,51 +84,6 @@ Response prune_images(Call& call) {
     response.space_reclaimed = report.freed_bytes;
     return Response::json(to_json(response));
 }
-
-/// What the client wants shown to the registry. A header that cannot be read counts as none, as
-/// with Docker: public images need none.
-image::RegistryAccess registry_access(Call& call) {
-    image::RegistryAccess access;
-    access.user_agent = call.exchange.headers.get("User-Agent");
-    const auto text = decode_base64(call.exchange.headers.get("X-Registry-Auth"));
-    if (!text || text->empty()) return access;
-    try {
-        access.credentials = json::parse(*text);
-    } catch (const Error&) {
-    }
-    return access;
-}
-
-api::ProgressMessage progress_message(const image::TransferProgress& progress) {
-    api::ProgressMessage message;
-    message.id = progress.id;
-    message.status = progress.status;
-    message.aux = progress.aux;
-    if (progress.total > 0)
-        message.progress = {static_cast<std::int64_t>(progress.current),
-                            static_cast<std::int64_t>(progress.total)};
-    return message;
-}
-
-/// A stream of progress messages. Once it has begun, errors are messages, too.
-class ProgressStream {
-public:
-    explicit ProgressStream(Call& call) : call_(call) {}
-
-    void write(const api::ProgressMessage& message) {
-        if (!call_.exchange.replied())
-            call_.exchange.start_stream(200, {{"Content-Type", "application/json"}});
-        call_.exchange.write(json::dump(to_json(message)) + "\r\n");
-    }
-    void write_error(const Error& error) {
-        api::ProgressMessage message;
-        message.error = error.message();
-        write(message);
-    }
-
-private:
-    Call& call_;
-};
 
 /// POST /images/create?fromImage=NAME&tag=: errors before the first message are statuses.
 void pull_image(Call& call) {

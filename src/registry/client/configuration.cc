@@ -55,6 +55,10 @@ std::optional<Proxy> find_proxy(const json::Value& value) {
 
 }  // namespace
 
+std::string Credentials::basic() const {
+    return "Basic " + encode_base64(username + ":" + password);
+}
+
 Credentials parse_credentials(const json::Value& value) {
     Credentials credentials;
     if (!value.is_object()) return credentials;
@@ -86,6 +90,8 @@ Configuration Configuration::parse(const json::Value& value) {
         configuration.attempts = static_cast<unsigned>(value["attempts"].as_uint());
     if (value["concurrency"].is_number())
         configuration.concurrency = static_cast<unsigned>(value["concurrency"].as_uint());
+    if (value["maxLayerBytes"].is_number())
+        configuration.max_layer_bytes = value["maxLayerBytes"].as_uint();
     if (value["silenceMs"].is_number())
         configuration.network.silence_ms = static_cast<int>(value["silenceMs"].as_int());
     configuration.network.http_proxy = find_proxy(value["httpProxy"]);

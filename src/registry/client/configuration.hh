@@ -16,6 +16,8 @@ struct Credentials {
     std::string identity_token;  ///< OAuth2 refresh token
     std::string registry_token;  ///< a ready bearer token
 
+    /// "Basic …", the header's value.
+    std::string basic() const;
     bool empty() const {
         return username.empty() && identity_token.empty() && registry_token.empty();
     }
@@ -39,8 +41,9 @@ struct Configuration {
     std::map<std::string, std::vector<std::string>> mirrors;  ///< URLs by registry
     std::vector<std::string> certificate_directories;         ///< /etc/docker/certs.d
     std::string user_agent;
-    unsigned attempts = 5;     ///< of each request that may succeed later
-    unsigned concurrency = 3;  ///< transfers at a time
+    unsigned attempts = 5;                       ///< of each request that may succeed later
+    unsigned concurrency = 3;                    ///< transfers at a time
+    std::uint64_t max_layer_bytes = UINT64_MAX;  ///< unpacked
     Network network;
 
     static Configuration parse(const json::Value& value);

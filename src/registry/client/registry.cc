@@ -217,9 +217,7 @@ std::string Registry::fetch_token(const Challenge& challenge,
                 query.emplace_back("client_id", "docker");
                 query.emplace_back("offline_token", "true");
             }
-            request.headers.add(
-                "Authorization",
-                "Basic " + encode_base64(credentials.username + ":" + credentials.password));
+            request.headers.add("Authorization", credentials.basic());
         }
         std::string text = http::format_query(query);
         if (request.url.target.find('?') != std::string::npos && !text.empty()) text[0] = '&';
@@ -276,7 +274,7 @@ std::string Registry::authorization(const std::vector<std::string>& scopes) {
     if (method_ == Method::basic) {
         if (credentials.username.empty())
             throw Error(ErrorKind::unauthorized, "no basic auth credentials");
-        return "Basic " + encode_base64(credentials.username + ":" + credentials.password);
+        return credentials.basic();
     }
     std::string key;
     for (const std::string& scope : scopes) key += scope + " ";

@@ -1,6 +1,7 @@
 #include "registry/client/tls.hh"
 
 #include "base/error.hh"
+#include "base/hash.hh"
 #include "base/sys.hh"
 
 #include <arpa/inet.h>
@@ -13,6 +14,8 @@
 
 #include <cerrno>
 #include <climits>
+#include <map>
+#include <mutex>
 
 namespace hull::registry {
 
@@ -91,12 +94,45 @@ std::string describe_verification(long result, const std::string& host) {
     }
 }
 
+Context make_context(const TlsMaterial& material) {
+    // Its configuration file is out of reach, and would be of no use.
+    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
+    Context owner(SSL_CTX_new(TLS_client_method()));
+    if (!owner) throw Error(ErrorKind::internal, "making a TLS context: {}", reason());
+    SSL_CTX* context = owner.get();
+    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
+    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
+    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);  // lengths say what is missing
+    if (material.verify) {
+        add_authorities(context, material.system_authorities);
+        for (const std::string& authority : material.authorities)
+            add_authorities(context, authority);
+        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
+    }
+    if (!material.identities.empty()) use_identity(context, material.identities.front());
+    return owner;
+}
+
+/// Made once for all connections that trust and show the same: reading the machine's authorities
+/// takes longer than a handshake.
+SSL_CTX* context_for(const TlsMaterial& material) {
+    std::string key = material.verify ? "verify" : "trust all";
+    for (const std::string& authority : material.authorities) key += authority;
+    for (const TlsMaterial::Identity& identity : material.identities)
+        key += identity.certificate + identity.key;
+    static std::mutex mutex;
+    static std::map<std::string, Context> contexts;
+    const std::lock_guard lock(mutex);
+    Context& context = contexts[sha256_hex(key)];
+    if (!context) context = make_context(material);
+    return context.get();
+}
+
 }  // namespace
 
 struct TlsStream::State {
     int socket = -1;
     int silence_ms = -1;
-    Context context;
     Session session;
 
     /// Whether to try again; throws when nobody moves for too long.
@@ -113,23 +149,9 @@ struct TlsStream::State {
 TlsStream::TlsStream(int socket, const std::string& host, const TlsMaterial& material,
                      int silence_ms)
     : state_(std::make_unique<State>()) {
-    // Its configuration file is out of reach, and would be of no use.
-    OPENSSL_init_ssl(OPENSSL_INIT_NO_LOAD_CONFIG, nullptr);
     state_->socket = socket;
     state_->silence_ms = silence_ms;
-    state_->context.reset(SSL_CTX_new(TLS_client_method()));
-    if (!state_->context) throw Error(ErrorKind::internal, "making a TLS context: {}", reason());
-    SSL_CTX* context = state_->context.get();
-    SSL_CTX_set_min_proto_version(context, TLS1_2_VERSION);
-    SSL_CTX_set_mode(context, SSL_MODE_ENABLE_PARTIAL_WRITE | SSL_MODE_ACCEPT_MOVING_WRITE_BUFFER);
-    SSL_CTX_set_options(context, SSL_OP_IGNORE_UNEXPECTED_EOF);  // lengths say what is missing
-    if (material.verify) {
-        add_authorities(context, material.system_authorities);
-        for (const std::string& authority : material.authorities)
-            add_authorities(context, authority);
-        SSL_CTX_set_verify(context, SSL_VERIFY_PEER, nullptr);
-    }
-    if (!material.identities.empty()) use_identity(context, material.identities.front());
+    SSL_CTX* context = context_for(material);
 
     state_->session.reset(SSL_new(context));
     SSL* session = state_->session.get();
