@@ -4,6 +4,7 @@
 #include "cli/progress.hh"
 #include "cli/pull.hh"
 #include "cli/session.hh"
+#include "cli/values.hh"
 #include "oci/reference.hh"
 
 #include <unistd.h>
@@ -32,7 +33,7 @@ int run(Invocation& call) {
     http::Query query;
     if (!all_tags) query.emplace_back("tag", reference.with_default_tag().tag());
     if (const std::string& platform = call.arguments.text("platform"); !platform.empty())
-        query.emplace_back("platform", platform);
+        query.emplace_back("platform", platform_json(platform));
     ProgressView view(STDOUT_FILENO);
     const std::string auth = registry_auth_header(call.session, typed);
     http::ClientResponse response = call.session.ask([&](client::Client& daemon) {

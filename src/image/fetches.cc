@@ -78,7 +78,7 @@ void Fetches::finish(const std::string& blob, Party& party) {
     }
 }
 
-void Fetches::leave(Party& party) {
+void Fetches::leave(Party& party, bool keeps_files) {
     const std::lock_guard lock(mutex_);
     for (auto entry = fetches_.begin(); entry != fetches_.end();) {
         Fetch& fetch = entry->second;
@@ -88,7 +88,7 @@ void Fetches::leave(Party& party) {
             continue;
         }
         const auto info = sys::find_stat(file_of(entry->first));
-        if (info && info->st_size == 0) sys::unlink(file_of(entry->first));
+        if (info && (info->st_size == 0 || !keeps_files)) sys::unlink(file_of(entry->first));
         if (fetch.waiting.empty()) {
             entry = fetches_.erase(entry);
             continue;

@@ -37,8 +37,8 @@ public:
     Path file_of(const std::string& blob) const;
     /// It is in the store now: tells those who wait.
     void finish(const std::string& blob, Party& party);
-    /// `party` ends: what it was fetching goes to others; its files stay.
-    void leave(Party& party);
+    /// `party` ends: what it was fetching goes to others. Its files stay when `keeps_files`.
+    void leave(Party& party, bool keeps_files);
     /// Removes every partial file that nobody is fetching.
     void remove_partial_files();
 

@@ -139,6 +139,7 @@ struct PullOptions {
 
 struct PushOptions {
     std::string reference;  ///< as typed; without a tag: all tags
+    std::string platform;   ///< "linux/arm64"; images of others are refused. "" is any
     RegistryAccess access;
 };
 

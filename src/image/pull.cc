@@ -20,7 +20,12 @@ namespace hull::image {
 namespace {
 
 constexpr int answer_buffer_bytes = 1 << 20;
-constexpr std::size_t max_wanted = 4096;
+constexpr std::size_t max_wanted = 4096, most_unfinished = 100;
+
+/// Whether a later attempt may succeed with what this one has brought.
+bool may_go_on(const Error& error) {
+    return error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::unavailable;
+}
 
 }  // namespace
 
@@ -42,10 +47,12 @@ public:
                      sizeof answer_buffer_bytes);
         ::fcntl(ours, F_SETFL, ::fcntl(ours, F_GETFL) | O_NONBLOCK);
     }
-    ~PullSession() override { fetches_.leave(*this); }
+    ~PullSession() override { fetches_.leave(*this, keeps_files_); }
+
+    /// What was fetched is of no use to a later attempt.
+    void discard_files() { keeps_files_ = false; }
 
     int theirs() const { return channel_.second.get(); }
-    void close_theirs() { channel_.second.reset(); }
     const std::string& unchanged_digest() const { return unchanged_; }
 
     bool take(const json::Value& message) {
@@ -143,6 +150,7 @@ private:
     sys::SocketPair channel_;
     Locked<std::map<std::string, std::string>> wanted_;  ///< blob -> diffID; others answer, too
     std::set<std::string> taken_;
+    bool keeps_files_ = true;
     std::string unchanged_;
 };
 
@@ -172,7 +180,7 @@ json::Object Images::registry_request(const RegistryAccess& access, unsigned con
                                     {"attempts", settings.attempts},
                                     {"concurrency", concurrency},
                                     {"silenceMs", settings.silence_ms},
-                      {"maxLayerBytes", settings.max_layer_bytes},
+                                    {"maxLayerBytes", settings.max_layer_bytes},
                                     {"httpProxy", settings.http_proxy},
                                     {"httpsProxy", settings.https_proxy},
                                     {"noProxy", settings.no_proxy}}},
@@ -255,7 +263,14 @@ void Images::pull(const PullOptions& options, const ProgressSink& progress, Stop
         command.input_fd = input.get();
         command.output_fd = session.theirs();
         command.on_message = [&](const json::Value& message) { return session.take(message); };
-        const TransferReport report = run_transfer(command, nullptr, stop);
+        const TransferReport report = [&] {
+            try {
+                return run_transfer(command, nullptr, stop);
+            } catch (const Error& error) {
+                if (!may_go_on(error)) session.discard_files();
+                throw;
+            }
+        }();
         unchanged = session.unchanged_digest();
         if (report.images.empty() && unchanged.empty())
             throw Error(ErrorKind::not_found, "repository {} has no tags", shown);
@@ -266,13 +281,16 @@ void Images::pull(const PullOptions& options, const ProgressSink& progress, Stop
                 throw Error(ErrorKind::data_loss, "image {} has no digest", image.config);
         write_pulled(arrived, repository);
     } catch (const Error& error) {
-        const bool may_go_on =
-            error.kind() == ErrorKind::cancelled || error.kind() == ErrorKind::unavailable;
-        if (may_go_on)
-            unfinished_.lock()->insert_or_assign(key, std::move(lease));
-        else
-            unfinished_.lock()->erase(key);
-        if (!may_go_on) {
+        const bool keeps = may_go_on(error);
+        {
+            const auto unfinished = unfinished_.lock();
+            if (unfinished->size() >= most_unfinished) unfinished->clear();
+            if (keeps)
+                unfinished->insert_or_assign(key, std::move(lease));
+            else
+                unfinished->erase(key);
+        }
+        if (!keeps) {
             lease = store::Lease();
             try {
                 collect_garbage();

@@ -6,6 +6,7 @@
 #include "image/transfer_run.hh"
 #include "image/uploads.hh"
 #include "oci/manifest.hh"
+#include "oci/platform.hh"
 #include "oci/reference.hh"
 
 #include <algorithm>
@@ -24,7 +25,8 @@ constexpr int first_blob_fd = 10;
 std::map<std::string, std::vector<std::string>> Images::find_mounts(
     const oci::Reference& repository, const std::set<std::string>& blobs) const {
     std::map<std::string, std::vector<std::string>> mounts;
-    for (const auto& [digest, target] : state()->digests) {
+    const auto current = state();
+    for (const auto& [digest, target] : current->digests) {
         const oci::Reference other = oci::Reference::parse(digest);
         if (other.domain() != repository.domain() || other.path() == repository.path()) continue;
         if (!store_.find_blob(target.manifest)) continue;
@@ -43,7 +45,8 @@ std::map<std::string, std::vector<std::string>> Images::find_mounts(
 std::vector<std::pair<std::string, Images::PushedImage>> Images::find_pushed(
     const oci::Reference& reference) const {
     std::vector<std::pair<std::string, PushedImage>> images;
-    for (const auto& [tagged, target] : state()->tags) {
+    const auto current = state();
+    for (const auto& [tagged, target] : current->tags) {
         const oci::Reference candidate = oci::Reference::parse(tagged);
         if (candidate.name() == reference.name() &&
             (reference.tag().empty() || candidate.tag() == reference.tag()))
@@ -78,7 +81,14 @@ void Images::push(const PushOptions& options, const ProgressSink& progress, Stop
     json::Array images;
     std::vector<store::Lease> leases;
     for (const auto& [tag, image] : wanted) {
-        leases.push_back(lease_image(*get_image(image.id)));
+        const ImagePointer named = get_image(image.id);
+        if (!options.platform.empty() &&
+            oci::match(oci::parse_platform(options.platform), named->config.platform) == 0)
+            throw Error(ErrorKind::not_found,
+                        "image with reference {} was found but does not provide the specified "
+                        "platform ({})",
+                        reference.familiar(), options.platform);
+        leases.push_back(lease_image(*named));
         lease.add_blob(image.manifest);
         const auto manifest = oci::parse_manifest(store_.read_blob(image.manifest));
         digests.insert({image.manifest, manifest.config.digest.str()});

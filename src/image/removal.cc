@@ -1,4 +1,5 @@
 #include "base/error.hh"
+#include "image/fetches.hh"
 #include "image/images.hh"
 #include "image/state.hh"
 #include "oci/reference.hh"
@@ -243,6 +244,9 @@ std::vector<Removed> Images::remove(std::string_view name, RemoveOptions options
 }
 
 PruneReport Images::prune(const PruneOptions& options) {
+    // What broken pulls left waits for their next attempt no more.
+    unfinished_.lock()->clear();
+    fetches_->remove_partial_files();
     PruneReport report;
     std::vector<Event> events;
     {

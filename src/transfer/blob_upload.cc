@@ -158,14 +158,16 @@ UploadResult Uploader::run(const Upload& upload, const Listener& listener) {
         }
         is_new = false;
         listener.begun(location);
-        if (*offset < static_cast<std::uint64_t>(upload.blob.size) || upload.blob.size == 0)
-            send(upload, location, *offset, listener);
-        listener.begun(location);
         try {
+            if (*offset < static_cast<std::uint64_t>(upload.blob.size) || upload.blob.size == 0)
+                send(upload, location, *offset, listener);
+            listener.begun(location);
             commit(upload, location);
         } catch (const registry::ReplyError& error) {
-            // What was uploaded before may be something else.
-            if (error.code() != "DIGEST_INVALID" || *offset == 0) throw;
+            // An upload that was forgotten, or that held something else before, begins anew.
+            const bool begins_anew = error.code() == "BLOB_UPLOAD_UNKNOWN" ||
+                                     (error.code() == "DIGEST_INVALID" && *offset > 0);
+            if (!begins_anew) throw;
             location.clear();
             throw registry::ReplyError(ErrorKind::unavailable, 503, error.code(), error.message());
         }

@@ -161,6 +161,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             self.wfile.write(body)
 
     def refuse(self, status, code, message, headers=()):
+        if self.command in ("POST", "PUT", "PATCH"):
+            self.rfile.read(int(self.headers.get("Content-Length") or 0))
         self.reply(status, json.dumps({"errors": [{"code": code, "message": message}]}).encode(), [("Content-Type", "application/json"), *headers])
 
     def hang_up(self):
@@ -276,7 +278,7 @@ class Handler(http.server.BaseHTTPRequestHandler):
             name = f"u{count('upload')}"
             UPLOADS[name] = bytearray()
             return self.reply(202, b"", [("Location", f"/v2/{repository}/blobs/uploads/{name}"), ("Range", "0-0")])
-        if fault == "push-forgets" and count(repository, name) > 1:
+        if fault == "push-forgets" and count(repository, name) == 2 and count(repository, "forgot") == 1:
             UPLOADS.pop(name, None)
         if name not in UPLOADS:
             return self.refuse(404, "BLOB_UPLOAD_UNKNOWN", "blob upload unknown to registry")

@@ -2,6 +2,7 @@
 #include "api/server/registry_access.hh"
 #include "api/server/routes.hh"
 #include "base/text.hh"
+#include "oci/platform.hh"
 #include "oci/reference.hh"
 
 #include <algorithm>
@@ -109,10 +110,11 @@ Response search_images(Call& call) {
 void push_image(Call& call) {
     if (!call.exchange.headers.find("X-Registry-Auth") && !call.exchange.has_body())
         throw Error(ErrorKind::invalid_argument, "Bad parameters and missing X-Registry-Auth: EOF");
-    if (!call.query("platform").empty())
-        throw Error(ErrorKind::unsupported,
-                    "pushing one platform of several is not supported: images here have one");
     image::PushOptions options;
+    if (const std::string platform = call.query("platform"); platform.starts_with('{'))
+        options.platform = oci::parse_platform_json(json::parse(platform)).str();
+    else
+        options.platform = platform;
     options.reference = call.path("name");
     if (const std::string tag = call.query("tag"); !tag.empty()) options.reference += ":" + tag;
     options.access = registry_access(call);
