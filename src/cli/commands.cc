@@ -70,6 +70,8 @@ constexpr const Command* commands[] = {
     &system_prune_command,
     &version_command,
 
+    &registry_serve_command,
+
     &context_create_command,
     &context_export_command,
     &context_import_command,

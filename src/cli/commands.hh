@@ -19,6 +19,7 @@ extern const Command manifest_annotate_command, manifest_create_command, manifes
 extern const Command login_command, logout_command, search_command;
 extern const Command dial_stdio_command, events_command, info_command, inspect_command,
     system_df_command, system_prune_command, version_command;
+extern const Command registry_serve_command;
 extern const Command context_create_command, context_export_command, context_import_command,
     context_inspect_command, context_ls_command, context_rm_command, context_show_command,
     context_update_command, context_use_command;

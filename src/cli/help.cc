@@ -16,6 +16,7 @@ constexpr Group groups[] = {
     {"image", "Manage images"},
     {"manifest", "Manage manifests and lists of them"},
     {"network", "Manage networks"},
+    {"registry", "Run a registry"},
     {"system", "Manage the daemon"},
     {"volume", "Manage volumes"},
 };

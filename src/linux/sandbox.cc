@@ -108,9 +108,33 @@ constexpr int network_calls[] = {
 };
 
 /// What a server needs beside.
-constexpr int server_calls[] = {
-    SYS_bind,     SYS_accept4,       SYS_socketpair, SYS_sendmmsg,
-    SYS_eventfd2, SYS_epoll_create1, SYS_epoll_ctl,  SYS_epoll_pwait,
+constexpr int listen_calls[] = {
+    SYS_bind,       SYS_accept4,       SYS_socketpair, SYS_sendmmsg,
+    SYS_eventfd2,   SYS_epoll_create1, SYS_epoll_ctl,  SYS_epoll_pwait,
+#if defined(__x86_64__)
+    SYS_epoll_wait,
+#endif
+};
+
+/// What keeps a tree of files needs.
+constexpr int tree_calls[] = {
+    SYS_mkdirat,
+    SYS_renameat2,
+    SYS_renameat,
+    SYS_utimensat,
+    SYS_flock,
+    SYS_sync_file_range,
+    SYS_fchmod,
+    SYS_uname,
+    SYS_sysinfo,
+    SYS_prlimit64,
+#if defined(__x86_64__)
+    // glibc calls the older ones by these names.
+    SYS_mkdir,
+    SYS_rmdir,
+    SYS_unlink,
+    SYS_rename,
+#endif
 };
 
 constexpr sock_filter load(std::uint32_t offset) {
@@ -125,7 +149,7 @@ constexpr sock_filter unless_skip_one(std::uint32_t value) {
 /// The low half of argument 0: both machines are little-endian.
 constexpr std::uint32_t argument_0 = offsetof(seccomp_data, args);
 
-std::vector<sock_filter> make_filter(bool network, bool serves) {
+std::vector<sock_filter> make_filter(const SandboxOptions& options) {
     std::vector<sock_filter> filter {
         load(offsetof(seccomp_data, arch)),
             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_architecture, 1, 0),
@@ -140,10 +164,10 @@ std::vector<sock_filter> make_filter(bool network, bool serves) {
         filter.push_back(answer(SECCOMP_RET_ALLOW));
     };
     for (const int call : allowed_calls) allow(call);
-    if (network) {
+    if (options.network) {
         for (const int call : network_calls) allow(call);
-        if (serves)
-            for (const int call : server_calls) allow(call);
+        if (options.listens)
+            for (const int call : listen_calls) allow(call);
         filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, SYS_socket, 0, 5));
         filter.push_back(load(argument_0));
         filter.push_back(BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, AF_INET, 1, 0));
@@ -151,6 +175,8 @@ std::vector<sock_filter> make_filter(bool network, bool serves) {
         filter.push_back(answer(SECCOMP_RET_ALLOW));
         filter.push_back(answer(SECCOMP_RET_ERRNO | EACCES));
     }
+    if (options.keeps_tree)
+        for (const int call : tree_calls) allow(call);
     // clone3 keeps its flags where a filter cannot look; libc falls back to clone on ENOSYS.
     filter.push_back(unless_skip_one(SYS_clone3));
     filter.push_back(answer(SECCOMP_RET_ERRNO | ENOSYS));
@@ -163,8 +189,8 @@ std::vector<sock_filter> make_filter(bool network, bool serves) {
     return filter;
 }
 
-void install_filter(bool network, bool serves) {
-    std::vector<sock_filter> filter = make_filter(network, serves);
+void install_filter(const SandboxOptions& options) {
+    std::vector<sock_filter> filter = make_filter(options);
     const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
         throw_errno(errno, "loading the sandbox's seccomp filter");
@@ -210,10 +236,12 @@ SandboxReport enter_sandbox(const SandboxOptions& options) {
     const bool is_root = ::geteuid() == 0;
     if (is_root) {
         if (!options.network) report.own_network_namespace = ::unshare(CLONE_NEWNET) == 0;
-        if (::fchdir(options.directory) != 0 || ::chroot(".") != 0)
+        if (!options.keeps_tree && (::fchdir(options.directory) != 0 || ::chroot(".") != 0))
             throw_errno(errno, "changing the root to the sandbox's directory");
-        report.own_root = true;
+        report.own_root = !options.keeps_tree;
     }
+    if (options.keeps_tree && ::fchdir(options.directory) != 0)
+        throw_errno(errno, "changing to the sandbox's directory");
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno(errno, "setting no_new_privs");
     if (is_root) drop_user(options.uid);
     drop_capabilities();
@@ -224,9 +252,11 @@ SandboxReport enter_sandbox(const SandboxOptions& options) {
     }
     constexpr rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
-    report.landlock_abi = restrict_to_directory(options.directory, options.network);
+    report.landlock_abi = options.keeps_tree
+                              ? restrict_to_tree(options.directory, options.readable)
+                              : restrict_to_directory(options.directory, options.network);
     close_descriptors(options.directory, options.first_kept_fd);
-    install_filter(options.network, options.serves);
+    install_filter(options);
     return report;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 namespace hull::linux_ {
 
@@ -12,9 +13,13 @@ struct SandboxOptions {
     uid_t uid = 0;                  ///< user and group to become; never root
     int directory = -1;             ///< the only place it may make, read, write and remove files
     bool network = false;           ///< may open connections; otherwise an empty network namespace
-    bool serves = false;            ///< with `network`: may also wait for peers
+    bool listens = false;           ///< with `network`: may also wait for peers
     int first_kept_fd = -1;         ///< descriptors from here on stay open; -1: none
     bool dies_with_parent = false;  ///< killed when the thread that started it ends
+    /// Makes, moves and removes directories, too. It keeps its root directory and works in
+    /// `directory`, of which it sees nothing outside but what is below the `readable` ones.
+    bool keeps_tree = false;
+    std::vector<int> readable = {};
 };
 
 /// What held when the sandbox was entered. Root gives all of it; without root the uid stays and

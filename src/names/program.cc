@@ -28,7 +28,7 @@ void enter(const std::string& path, uid_t uid) {
     linux_::SandboxOptions sandbox;
     sandbox.uid = uid;
     sandbox.directory = directory.get();
-    sandbox.network = sandbox.serves = true;
+    sandbox.network = sandbox.listens = true;
     linux_::enter_sandbox(sandbox);
 }
 

@@ -1,61 +1,51 @@
-# Registries for scripts; to be sourced: . $E2E/registry.sh
+# Registries on loopback ports of their own; sourced by registry_*.test. Whatever happens, they end with the script.
+. "$E2E/peers.sh"
 
-# registry_start NAME [CONFIG-LINES]: Debian's docker-registry on a free port of 127.0.0.1, which goes to $PORT. Its data lie in
-# NAME.data; CONFIG-LINES is YAML to add at the end. registry_stop NAME ends it.
-registry_start() {
-	PORT=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
-	cat >"$1.yml" <<-EOF
-		version: 0.1
-		log: {accesslog: {disabled: true}, level: error}
-		storage: {filesystem: {rootdirectory: $PWD/$1.data}, delete: {enabled: true}}
-		http:
-		  addr: 127.0.0.1:$PORT
-		${2:-}
-	EOF
-	docker-registry serve "$1.yml" >"$1.log" 2>&1 &
-	echo $! >"$1.pid"
-	wait_for registry_listens "$PORT"
-}
-registry_listens() { exec 9<>"/dev/tcp/127.0.0.1/$1" && exec 9>&-; } 2>/dev/null
+REGISTRY_DATA=$PWD/registry
+mkdir -p "$REGISTRY_DATA"
 
-registry_stop() {
-	kill "$(cat "$1.pid")" 2>/dev/null
-	wait "$(cat "$1.pid")" 2>/dev/null
-	rm -rf "$1".*
-}
+# listens LOG: the address that the registry's log names last.
+listens() { sed -n 's/.* registry listens on //p' "$1" | tail -1; }
 
-# faults_start NAME [OTHER-ORIGIN]: the registry that misbehaves (fault_registry.py), on $PORT; requests are in NAME.requests.
-faults_start() {
-	python3 "$E2E/fault_registry.py" "$1.port" "$1.requests" ${2:-} >"$1.log" 2>&1 &
-	echo $! >"$1.pid"
-	wait_for test -s "$1.port"
-	PORT=$(cat "$1.port")
-}
-
-# requests NAME METHOD REGEX: how many requests of a method had a path that matches.
-requests() {
-	python3 -c '
-import json, re, sys
-print(sum(1 for line in open(sys.argv[1]) for r in [json.loads(line)] if r["method"] == sys.argv[2] and re.search(sys.argv[3], r["path"])))' "$1.requests" "$2" "$3"
-}
-
-# store_of: names of everything in the daemon's store, to compare before and after.
-store_of() { (cd "$DAEMON_ROOT/data" && ls blobs/sha256 layers partial staging trash); }
-
-# hulld_start NAME FLAGS...: one more daemon, on its own directories, with flags; hull and docker talk to it until hulld_stop NAME.
-hulld_start() {
-	local name=$1
+# start_registry NAME [FLAGS...]: a hull-registry with its data in $REGISTRY_DATA/NAME; its address is in $ADDRESS_NAME,
+# its pid in $PID_NAME. Given an address before, it listens there again.
+start_registry() {
+	local name=$1 address_name=ADDRESS_$1
 	shift
-	HULLD_BEFORE=$DOCKER_HOST
-	export DOCKER_HOST=unix://$PWD/$name.sock
-	"$HULL_BIN/hulld" --data-root "$PWD/$name.root" --exec-root "$PWD/$name.exec" -H "$DOCKER_HOST" --pidfile "$PWD/$name.pid" --bridge none "$@" >"$name.log" 2>&1 &
-	echo $! >"$name.pid"
-	wait_for hull version
+	: >"$REGISTRY_DATA/$name.log"
+	"$HULL_BIN/hull-registry" --data "$REGISTRY_DATA/$name" --listen "${!address_name:-127.0.0.1:0}" "$@" >"$REGISTRY_DATA/$name.out" 2>>"$REGISTRY_DATA/$name.log" &
+	declare -g "PID_$name=$!"
+	disown
+	at_end "end_process $!"
+	wait_for registry_ready "$name" $! || return 1
+	declare -g "$address_name=$(listens "$REGISTRY_DATA/$name.log")"
+}
+registry_ready() { [ -n "$(listens "$REGISTRY_DATA/$1.log")" ] || ! kill -0 "$2"; }
+
+stop_registry() { local pid=PID_$1; end_process "${!pid}"; }
+
+# start_docker_registry: Debian's, with its data in $REGISTRY_DATA/debian; its address is in $ADDRESS_debian.
+start_docker_registry() {
+	local port
+	port=$(python3 -c 'import socket; s = socket.socket(); s.bind(("127.0.0.1", 0)); print(s.getsockname()[1])')
+	cat >"$REGISTRY_DATA/debian.yml" <<-END
+		version: 0.1
+		log: {level: error, accesslog: {disabled: true}}
+		storage: {filesystem: {rootdirectory: $REGISTRY_DATA/debian}, delete: {enabled: true}}
+		http: {addr: "127.0.0.1:$port"}
+	END
+	docker-registry serve "$REGISTRY_DATA/debian.yml" >"$REGISTRY_DATA/debian.log" 2>&1 &
+	PID_debian=$!
+	disown
+	at_end "end_process $PID_debian"
+	ADDRESS_debian=127.0.0.1:$port
+	wait_for curl_ "http://$ADDRESS_debian/v2/"
 }
 
-hulld_stop() {
-	kill "$(cat "$1.pid")" 2>/dev/null
-	wait "$(cat "$1.pid")" 2>/dev/null
-	rm -rf "$1".*
-	DOCKER_HOST=$HULLD_BEFORE
-}
+# curl_ URL: prints the body; fails for an error status. (curl itself need not be installed.)
+curl_() { python3 -c 'import sys, urllib.request; sys.stdout.write(urllib.request.urlopen(sys.argv[1], timeout=10).read().decode())' "$@"; }
+
+# copy FROM TO: skopeo without TLS.
+copy() { skopeo --insecure-policy copy -q --src-tls-verify=false --dest-tls-verify=false "$@"; }
+# manifest_digest docker://...
+manifest_digest() { skopeo --insecure-policy inspect --tls-verify=false --raw "$1" | sha256sum | cut -c1-64; }
