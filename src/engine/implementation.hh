@@ -68,6 +68,7 @@ public:
     void on_exit(const std::string& id, const task::ExitRecord& record) override;
     void on_exec_exit(const std::string& id, const std::string& exec_id, int code) override;
     void on_oom(const std::string& id) override;
+    void on_detach(const std::string& id, const std::string& exec_id) override;
 
     // streams.cc
     Waiter wait(const std::string& name, const std::string& condition);

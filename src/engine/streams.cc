@@ -158,6 +158,15 @@ void Engine::Implementation::attach(const std::string& name, const AttachOptions
     }
 }
 
+void Engine::Implementation::on_detach(const std::string& id, const std::string& exec_id) {
+    ContainerPointer container = table_.find(id);
+    if (!container) return;
+    if (exec_id.empty())
+        publish(*container->snapshot(), "detach");
+    else
+        publish(*container->snapshot(), "exec_detach", {{"execID", exec_id}});
+}
+
 void Engine::Implementation::logs(const std::string& name, const task::LogQuery& query,
                                   const std::function<void(bool)>& begin,
                                   const std::function<bool(const task::LogLine&)>& sink,

@@ -123,7 +123,8 @@ bool value_fits(const std::string& filter, const std::string& wanted, const Reco
     const Definition& definition = *record.definition;
     const auto sandbox = [&] { return context.networks->find_sandbox(definition.id); };
     if (filter == "id") return matches_pattern(definition.id, wanted);
-    if (filter == "name") return matches_pattern(record.name, wanted);
+    if (filter == "name")
+        return matches_pattern(record.name, wanted) || matches_pattern("/" + record.name, wanted);
     if (filter == "status") return to_string(record.state.phase) == wanted;
     if (filter == "exited")
         return record.state.phase == Phase::exited &&
@@ -167,6 +168,7 @@ void check_list_filters(const Filters& filters) {
                 value != "unhealthy")
                 throw Error(ErrorKind::invalid_argument, "Unrecognised filter value for health: {}",
                             value);
+            if (name == "expose" || name == "publish") parse_port_range(value);
             if (name == "exited" && !find_integer(value))
                 throw Error(ErrorKind::invalid_argument, "invalid filter 'exited={}'", value);
         }

@@ -453,10 +453,14 @@ private:
         watch_token_ = 0;
         auto state = pump_running_.lock();
         if (!state->running) return;
-        // The pump may wait for a client that has stopped sending: end its input.
+        // The reply is out, but a client that still sends its body must not run into a closed
+        // socket before it reads: a small one comes whole, and the pump ends with the next piece.
         keep_alive_ = false;
+        const auto ended = [&] { return !state->running; };
+        pump_ended_.wait_for(state.mutex(), std::chrono::milliseconds(500), ended);
+        // It may wait for a client that has stopped sending, or one may send for hours: no more.
         ::shutdown(socket_.get(), SHUT_RD);
-        pump_ended_.wait(state.mutex(), [&] { return !state->running; });
+        pump_ended_.wait(state.mutex(), ended);
     }
 
     Fd& socket_;

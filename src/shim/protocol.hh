@@ -94,8 +94,13 @@ struct ExecExited {
     int code = 0;
 };
 struct OutOfMemory {};
+/// A client typed the detach keys.
+struct Detached {
+    std::string exec_id;  ///< "" is init
+};
 }  // namespace event
-using Event = std::variant<event::Started, event::Exited, event::ExecExited, event::OutOfMemory>;
+using Event = std::variant<event::Started, event::Exited, event::ExecExited, event::OutOfMemory,
+                           event::Detached>;
 
 // The parse_* functions throw invalid_argument.
 std::string dump(const Request& request);

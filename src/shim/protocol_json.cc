@@ -116,6 +116,9 @@ struct EventWriter {
     json::Value operator()(const event::OutOfMemory&) const {
         return json::Object{{"event", "oom"}};
     }
+    json::Value operator()(const event::Detached& detached) const {
+        return json::Object{{"event", "detached"}, {"execId", detached.exec_id}};
+    }
 };
 
 }  // namespace
@@ -177,6 +180,7 @@ Event parse_event(std::string_view text) {
         return event::ExecExited{value["execId"].as_string(),
                                  static_cast<int>(value["code"].as_int())};
     if (name == "oom") return event::OutOfMemory{};
+    if (name == "detached") return event::Detached{value["execId"].as_string()};
     throw Error(ErrorKind::invalid_argument, "unknown event \"{}\" from a shim", name);
 }
 

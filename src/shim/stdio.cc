@@ -40,7 +40,7 @@ void ReadBuffer::release_memory() { ::madvise(data_, size, MADV_DONTNEED); }
 Stdio::Stdio(Loop& loop, ReadBuffer& buffer, Options options)
     : loop_(loop),
       buffer_(buffer),
-      options_(options),
+      options_(std::move(options)),
       outputs_{Output(*this, 1), Output(*this, 2)},
       input_(*this) {}
 

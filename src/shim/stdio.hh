@@ -6,6 +6,7 @@
 #include "shim/protocol.hh"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -76,6 +77,7 @@ public:
     struct Options {
         bool close_stdin_with_client = false;  ///< StdinOnce; always for exec
         LogWriter* log = nullptr;              ///< not owned; null for exec
+        std::function<void()> on_detach;       ///< a client typed the detach keys
     };
     Stdio(Loop& loop, ReadBuffer& buffer, Options options);
     ~Stdio();
