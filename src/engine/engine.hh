@@ -115,6 +115,7 @@ struct AttachOptions {
     bool logs = false;    ///< what was printed before, first
     bool stream = false;  ///< what is printed from now on
     bool use_stdin = false, use_stdout = false, use_stderr = false;
+    bool multiplexed = true;  ///< Docker's frames, unless the container has a terminal
     std::string detach_keys;  ///< as typed: "ctrl-p,ctrl-q"; empty: the container's default
 };
 

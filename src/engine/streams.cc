@@ -94,7 +94,7 @@ void Engine::Implementation::write_past_logs(const Record& record, const AttachO
     task::LogQuery query;
     query.use_stdout = options.use_stdout;
     query.use_stderr = options.use_stderr;
-    const bool terminal = record.definition->config.tty;
+    const bool terminal = record.definition->config.tty || !options.multiplexed;
     StopEvent never;
     task::read_logs(
         record.definition->host.log_config.type, paths(record.id()).logs, query,
@@ -125,7 +125,7 @@ void Engine::Implementation::attach(const std::string& name, const AttachOptions
     attachment.use_stdin = options.use_stdin && record->definition->config.open_stdin;
     attachment.use_stdout = options.use_stdout;
     attachment.use_stderr = options.use_stderr;
-    attachment.multiplexed = !record->definition->config.tty;
+    attachment.multiplexed = options.multiplexed && !record->definition->config.tty;
     attachment.detach_keys = parse_detach_keys(options.detach_keys);
 
     // The answer lets the client start the container: no start may come between it and `pending`,

@@ -138,6 +138,24 @@ std::string peer_name(int socket) {
     return fmt::format("[{}]:{}", text.data(), ntohs(ip.sin6_port));
 }
 
+bool is_unix(int socket) {
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+struct Peer {
+    std::int64_t uid = -1, pid = -1;
+};
+
+Peer peer_of(int socket) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (!is_unix(socket) || ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+        return {};
+    return {credentials.uid, credentials.pid};
+}
+
 /// Bytes of an unread request body that are still read to keep the connection.
 constexpr std::size_t max_discarded_bytes = 256 << 10;
 
@@ -187,10 +205,12 @@ struct Server::State {
         Fd socket;
         Path path;
         ino_t inode = 0;
+        int door = 0;
         Wrapper wrapper = {};
     };
     struct Connection {
         Fd socket;
+        int door = 0;
         std::string peer = {};
         const Wrapper* wrapper = nullptr;  ///< a listener's
         std::atomic<bool> busy = false;
@@ -299,6 +319,7 @@ public:
 
     void send(Response response) override {
         begin_reply();
+        status = response.status;
         const bool bodiless = response.status == 204 || response.status == 304;
         if (!bodiless) response.headers.set("Content-Length", std::to_string(response.body.size()));
         finish_body();
@@ -312,8 +333,9 @@ public:
                               with_body ? std::string_view(response.body) : std::string_view()});
     }
 
-    void send_file(int status, Headers file_headers, FileRange body) override {
+    void send_file(int file_status, Headers file_headers, FileRange body) override {
         begin_reply();
+        status = file_status;
         file_headers.set("Content-Length", std::to_string(body.size));
         finish_body();
         if (!keep_alive_) file_headers.set("Connection", "close");
@@ -324,8 +346,9 @@ public:
         if (method != "HEAD") send_range(socket_.get(), body);
     }
 
-    void start_stream(int status, Headers stream_headers) override {
+    void start_stream(int stream_status, Headers stream_headers) override {
         begin_reply();
+        status = stream_status;
         if (chunked_reply_)
             stream_headers.set("Transfer-Encoding", "chunked");
         else
@@ -353,10 +376,12 @@ public:
                         "cannot upgrade a connection with unread requests on it");
         end_helpers();
         const bool upgrade = headers.has_token("Connection", "Upgrade");
+        status = upgrade ? 101 : 200;
         std::string header;
         if (upgrade) {
             header = format_header(101, upgrade_headers, reply_headers);
-            header += "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+            header += "Connection: Upgrade\r\n";
+            header += upgrade_headers.find("Upgrade") ? "\r\n" : "Upgrade: tcp\r\n\r\n";
         } else {
             header = format_header(200, upgrade_headers, {}) + "\r\n";
         }
@@ -537,7 +562,8 @@ void Server::State::serve(Connection& connection) {
         }
         // Only the hang-up, which is reported unasked: a client that has just closed its sending
         // side still waits for its answer, and a unix socket tells the two apart.
-        add_to_epoll(fd, EPOLLONESHOT, token);
+        // Over TCP a client that closes is seen as one that ends its sending, and taken for gone.
+        add_to_epoll(fd, is_unix(fd) ? EPOLLONESHOT : EPOLLONESHOT | EPOLLRDHUP, token);
         guard->events[token] = &event;
         return token;
         },
@@ -548,6 +574,7 @@ void Server::State::serve(Connection& connection) {
         ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
         },
         };
+    const Peer peer = peer_of(connection.socket.get());
     for (;;) {
         try {
             if (!reader.read_header()) return;
@@ -558,6 +585,9 @@ void Server::State::serve(Connection& connection) {
         connection.busy = true;
         SocketExchange exchange(connection.socket, reader, hooks);
         exchange.peer = connection.peer;
+        exchange.door = connection.door;
+        exchange.peer_uid = peer.uid;
+        exchange.peer_pid = peer.pid;
         try {
             exchange.query = parse_query(exchange.raw_query);
             handler(exchange);
@@ -587,6 +617,7 @@ void Server::State::accept_one(const Listener& listener) {
     }
     auto owned = std::make_unique<Connection>();
     owned->socket = std::move(socket);
+    owned->door = listener.door;
     owned->wrapper = &listener.wrapper;
     Connection* connection = owned.get();
     connections.lock()->insert(connection);
@@ -631,7 +662,7 @@ Server::~Server() {
     }
 }
 
-void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group) {
+void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group, int door) {
     if (const auto status = sys::find_stat(path)) {
         if (!S_ISSOCK(status->st_mode))
             throw Error(ErrorKind::conflict, "listening on {}: it exists and is not a socket",
@@ -650,11 +681,11 @@ void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> gro
     if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
         throw_errno(errno, "giving {} to group {}", path, *group);
     const auto status = sys::find_stat(path);
-    state_->listeners.push_back({std::move(socket), path, status ? status->st_ino : 0, {}});
+    state_->listeners.push_back({std::move(socket), path, status ? status->st_ino : 0, door, {}});
 }
 
 void Server::listen(Fd socket, Wrapper wrapper) {
-    state_->listeners.push_back({std::move(socket), {}, 0, std::move(wrapper)});
+    state_->listeners.push_back({std::move(socket), {}, 0, 0, std::move(wrapper)});
 }
 
 void Server::run(StopEvent& stop, int grace_ms) {

@@ -58,6 +58,10 @@ public:
     Headers headers;
     Headers reply_headers;  ///< put into every reply that does not set them itself
     std::string peer;       ///< ADDRESS:PORT of a TCP client, "" for others
+    int door = 0;           ///< of the listener it came by
+    int status = 0;         ///< of the reply, once it was begun
+    /// Who connected, by SO_PEERCRED; -1 over TCP.
+    std::int64_t peer_uid = -1, peer_pid = -1;
 
     /// First value of a query parameter, "" when missing.
     std::string_view parameter(std::string_view name) const;
@@ -112,7 +116,8 @@ public:
     ~Server();
 
     /// Replaces a dead socket file. Throws conflict when a live server answers there.
-    void listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group);
+    /// `door` is what exchanges over it will have.
+    void listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group, int door = 0);
     /// Makes another stream of an accepted connection (TLS), on the connection's own thread: the
     /// descriptor it returns is read and written instead. What it keeps of the socket it must
     /// duplicate. Throws when the connection is not worth serving.

@@ -12,6 +12,7 @@
 #include "engine/engine.hh"
 #include "http/server.hh"
 #include "image/images.hh"
+#include "main/tcp_listener.hh"
 #include "network/networks.hh"
 #include "store/store.hh"
 
@@ -50,6 +51,9 @@ struct Options {
     std::string log_driver = "local";
     std::map<std::string, std::string> log_options;
     std::optional<Path> config_file;
+    TlsOptions tls;
+    std::vector<std::string> sockets;
+    Path audit_log;
     std::string shm_size, ipc_mode = "private", seccomp_profile;
     std::vector<std::string> dns, dns_search, dns_options, labels;
     bool init = false;
@@ -131,6 +135,8 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.network.bridge_address = v; }},
         {"bridge", 'b', "bridge", "string", "Name of the default bridge, or none (hull0)",
          [](Options& o, const std::string& v) { o.bridge = v; }},
+        {"audit-log", 0, "audit-log", "string", "File that every change is noted in, as JSON lines",
+         [](Options& o, const std::string& v) { o.audit_log = v; }},
         {"cgroup-parent", 0, "cgroup-parent", "string", "Parent cgroup of all containers (/hull)",
          [](Options& o, const std::string& v) { o.cgroup_parent = v; }},
         {"config-file", 0, nullptr, "string", "Configuration file, JSON with these names",
@@ -251,6 +257,19 @@ const std::vector<Flag>& flags() {
          }},
         {"seccomp-profile", 0, "seccomp-profile", "string", "Replaces the default seccomp profile",
          [](Options& o, const std::string& v) { o.seccomp_profile = v; }},
+        {"socket", 0, "sockets", "list",
+         "One more socket, of limited rights: path=…,rights=read|logs|lifecycle|own[,uid=…]",
+         [](Options& o, const std::string& v) { o.sockets.push_back(v); }, true},
+        {"tls", 0, "tls", nullptr, "Speak TLS on tcp:// sockets",
+         [](Options& o, const std::string& v) { o.tls.enabled = parse_bool(v); }},
+        {"tlscacert", 0, "tlscacert", "string", "Trust clients of this CA only (/etc/hull/ca.pem)",
+         [](Options& o, const std::string& v) { o.tls.ca = v; }},
+        {"tlscert", 0, "tlscert", "string", "TLS certificate (/etc/hull/cert.pem)",
+         [](Options& o, const std::string& v) { o.tls.certificate = v; }},
+        {"tlskey", 0, "tlskey", "string", "TLS key (/etc/hull/key.pem)",
+         [](Options& o, const std::string& v) { o.tls.key = v; }},
+        {"tlsverify", 0, "tlsverify", nullptr, "Speak TLS with clients that have a certificate",
+         [](Options& o, const std::string& v) { o.tls.verify = parse_bool(v); }},
         {"storage-driver", 's', "storage-driver", "string", "erofs or directory (what works)",
          [](Options& o, const std::string& v) { o.storage_driver = v; }},
         };
@@ -464,21 +483,39 @@ std::string unix_path(const std::string& host) {
     if (host.starts_with('/')) return host;
     if (!host.starts_with(scheme))
         throw Error(ErrorKind::unsupported,
-                    "listening on {} is not supported yet: use unix:///path", host);
+                    "listening on {} is not supported: use unix:///path or tcp://address:port",
+                    host);
     std::string path = host.substr(scheme.size());
     return path.empty() ? "/run/hull.sock" : path;
 }
 
-void listen(http::Server& server, const Options& options) {
+void make_parent(const Path& path) {
+    if (const std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
+        sys::mkdir_all(path.substr(0, slash), 0755);
+}
+
+void listen(http::Server& server, const Options& options, TlsGate* gate,
+            const std::vector<server::Door>& doors) {
     std::optional<gid_t> group = find_group(options.group);
     if (!group && options.group_given)
         throw Error(ErrorKind::invalid_argument, "group {} not found", options.group);
     for (const std::string& host : options.hosts) {
+        if (is_tcp(host)) {
+            listen_tcp(server, host, gate);
+            log::info("API listens on {}", host);
+            continue;
+        }
         const Path path = unix_path(host);
-        if (const std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
-            sys::mkdir_all(path.substr(0, slash), 0755);
+        make_parent(path);
         server.listen_unix(path, 0660, group);
         log::info("API listens on {}", path);
+    }
+    for (std::size_t i = 0; i < doors.size(); ++i) {
+        make_parent(doors[i].path);
+        // Whoever may open it is judged by credentials when there are uids, else by the group.
+        const mode_t mode = doors[i].uids.empty() ? 0660 : 0666;
+        server.listen_unix(doors[i].path, mode, group, static_cast<int>(i) + 1);
+        log::info("API listens on {} for {}", doors[i].path, to_string(doors[i].rights));
     }
 }
 
@@ -498,7 +535,10 @@ network::Options network_options(const Options& options) {
 /// What makes up a daemon, in the order it comes to life. The mount namespace is the host's own:
 /// a private one would keep bind mounts with shared propagation from reaching the host.
 void run(const Options& options) {
-    for (const std::string& host : options.hosts) (void)unix_path(host);
+    for (const std::string& host : options.hosts)
+        if (!is_tcp(host)) (void)unix_path(host);
+    std::vector<server::Door> doors;
+    for (const std::string& text : options.sockets) doors.push_back(server::parse_door(text));
     StopEvent stop;
     handle_signals(stop);
     raise_descriptor_limit();
@@ -545,9 +585,15 @@ void run(const Options& options) {
     network::Networks networks(network_options(options), database);
     engine::Engine engine(engine_options, images, store, networks, database);
 
-    const server::Api api({engine, images, engine.info().driver});
+    std::optional<server::AuditLog> audit;
+    if (!options.audit_log.empty()) audit.emplace(options.audit_log);
+    std::optional<TlsGate> gate;
+    if (options.tls.enabled || options.tls.verify)
+        gate.emplace(with_default_files(options.tls), join(programs, "hull-tls"),
+                     join(options.exec_root, "tls"));
+    const server::Api api({engine, images, engine.info().driver, doors, audit ? &*audit : nullptr});
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
-    listen(server, options);
+    listen(server, options, gate ? &*gate : nullptr, doors);
     ::malloc_trim(0);
     log::info("hulld {} started, data in {}", HULL_VERSION, options.data_root);
     server.run(stop);
