@@ -3,6 +3,7 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 #include "engine/implementation.hh"
+#include "engine/log_target.hh"
 #include "engine/mounts.hh"
 #include "engine/names.hh"
 #include "engine/signals.hh"
@@ -128,6 +129,8 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     if (definition.host.init.value_or(false))
         launch.init_program = join(options_.programs, "hull-init");
     launch.log = make_log_config(definition, where.logs);
+    if (is_remote_log(launch.log.driver))
+        set_log_target(launch.log, definition, record.name, join(options_.programs, "hull-log"));
     launch.terminal = definition.config.tty;
     launch.open_stdin = definition.config.open_stdin;
     launch.stdin_once = definition.config.stdin_once;

@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "engine/implementation.hh"
+#include "engine/log_target.hh"
 #include "engine/text.hh"
 #include "task/log_reader.hh"
 
@@ -97,7 +98,7 @@ void Engine::Implementation::write_past_logs(const Record& record, const AttachO
     const bool terminal = record.definition->config.tty || !options.multiplexed;
     StopEvent never;
     task::read_logs(
-        record.definition->host.log_config.type, paths(record.id()).logs, query,
+        readable_driver(record.definition->host.log_config), paths(record.id()).logs, query,
         [&](const task::LogLine& line) {
         sys::write_all(socket, terminal ? std::string(line.bytes) : frame(line.stream, line.bytes));
         return true;
@@ -116,7 +117,7 @@ void Engine::Implementation::attach(const std::string& name, const AttachOptions
     if (phase == Phase::restarting)
         throw Error(ErrorKind::conflict,
                     "container {} is restarting, wait until the container is running", name);
-    const std::string driver = record->definition->host.log_config.type;
+    const std::string driver = readable_driver(record->definition->host.log_config);
     if (options.logs && driver == "none")
         throw Error(ErrorKind::invalid_argument,
                     "configured logging driver does not support reading");
@@ -176,7 +177,7 @@ void Engine::Implementation::logs(const std::string& name, const task::LogQuery&
                     "Bad parameters: you must choose at least one stream");
     ContainerPointer container = table_.get(name);
     RecordPointer record = container->snapshot();
-    const std::string driver = record->definition->host.log_config.type;
+    const std::string driver = readable_driver(record->definition->host.log_config);
     if (driver == "none")
         throw Error(ErrorKind::unsupported, "configured logging driver does not support reading");
     begin(record->definition->config.tty);

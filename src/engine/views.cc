@@ -449,7 +449,7 @@ api::SystemInfo Engine::Implementation::info() {
     info.driver = "overlay2";
     info.driver_status = {{"Layers", std::string(store_.snapshotter_name())},
                           {"Native Overlay Diff", "true"}};
-    info.log_plugins = {"json-file", "local", "none"};
+    info.log_plugins = {"fluentd", "gelf", "journald", "json-file", "local", "none", "syslog"};
     info.network_plugins = {"bridge", "host", "ipvlan", "macvlan", "null"};
     info.volume_plugins = volumes.volumes().list_drivers();
     info.memory_limit = host_.has_memory_cgroup;
