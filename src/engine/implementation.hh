@@ -155,9 +155,9 @@ private:
     bool should_restart(const Record& record, const task::ExitRecord& exit) const;
     void schedule_restart(const Container& container, std::uint64_t ticket, std::int64_t delay_ns);
     void run_scheduled_restart(const std::string& id, std::uint64_t ticket);
-    void signal_running(Container& container, int signal_number);
+    void signal_running(Container& container, int signal_number, const std::string& request);
     bool wait_until_stopped(Container& container, std::int64_t timeout_ns);
-    void kill_and_wait(Container& container);
+    void kill_and_wait(Container& container, const std::string& request);
     void stop_locked_out(Container& container, int signal_number, int timeout_s);
     void finish_removal(Container& container, bool with_volumes);
     void answer_waiters(Container& container, bool removed, const WaitResult& result);

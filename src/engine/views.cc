@@ -302,6 +302,7 @@ api::ContainerInspect Engine::Implementation::inspect(const std::string& name, b
     view.state.pid = state.pid;
     view.state.exit_code = state.exit_code;
     view.state.error = state.error;
+    if (!state.is_running()) view.state.reason = state.reason;
     view.state.started_at = time_text(state.started_ns);
     view.state.finished_at = time_text(state.finished_ns);
     if (state.health) view.state.health = health_view(*state.health);

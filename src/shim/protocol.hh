@@ -30,6 +30,7 @@ struct ExitRecord {
     bool oom_killed = false;
     std::int64_t exited_at_ns = 0;
     std::string reason;  ///< "signal 9", "host crashed"; empty after a normal exit
+    std::uint64_t memory_limit = 0, memory_peak = 0;  ///< bytes, when memory ran out
 };
 
 struct StartResult {

@@ -499,6 +499,11 @@ void Shim::finish() {
         record = make_exit_record();
         end_stragglers();
         record.oom_killed = record.oom_killed || cgroup_->oom_kills() > 0;
+        if (!record.oom_killed) return;
+        if (const auto memory = cgroup_->stats().memory) {
+            record.memory_limit = memory->limit;
+            record.memory_peak = memory->peak;
+        }
     });
     stdio_->drain();
     for (Exec& exec : execs_) exec.stdio->drain();

@@ -9,7 +9,7 @@ SPEC = yaml.load(open(sys.argv[1]), getattr(yaml, "CSafeLoader", yaml.SafeLoader
 N = sys.argv[2]
 sys.argv[1] = N
 # Not in the newest description, but in that of the versions we speak, or sent by Docker's daemon undescribed, or ours and additive.
-EXTRA = {"status", "id", "from", "name", "os_type", "sequence", "Sequence", "Parent", "DockerVersion", "LayersSize", "Images", "Containers", "Volumes", "BuildCache",
+EXTRA = {"Reason", "status", "id", "from", "name", "os_type", "sequence", "Sequence", "Parent", "DockerVersion", "LayersSize", "Images", "Containers", "Volumes", "BuildCache",
          "Bridge", "HairpinMode", "LinkLocalIPv6Address", "LinkLocalIPv6PrefixLen", "SecondaryIPAddresses", "SecondaryIPv6Addresses", "EndpointID", "Gateway", "GlobalIPv6Address",
          "GlobalIPv6PrefixLen", "IPAddress", "IPPrefixLen", "IPv6Gateway", "MacAddress"}
 NULLABLE = ("exec/{id}/json.ExitCode", ".MemorySwappiness", ".OomKillDisable")  # pointers in Go: null while it runs, or unset
