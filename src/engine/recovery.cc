@@ -158,7 +158,6 @@ void Engine::Implementation::adopt(Container& container) {
             std::lock_guard lock(container.mutex);
             container.starting = true;
             container.last_signal.clear();
-        container.last_signal.clear();
         }
         ended =
             tasks_.adopt(container.id, where.launch, record->state.pid, record->state.start_time);
