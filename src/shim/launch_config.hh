@@ -14,8 +14,8 @@ struct LogConfig {
     Path directory;                    ///< made by the shim when missing; unused by "none"
     std::uint64_t max_size_bytes = 0;  ///< of one file; 0: 20 MB for local, unlimited for json-file
     unsigned max_files = 0;            ///< 0: 5 for local, 1 for json-file
-    Path program;                      ///< hull-log, for a log that is sent away; "" for a file
-    std::string target;                ///< where to, in the words of hull-log
+    Path program = {};                 ///< hull-log, for a log that is sent away; "" for a file
+    std::string target = {};           ///< where to, in the words of hull-log
     bool keeps_copy = false;           ///< in `directory` as driver local does
 };
 
