@@ -8,6 +8,8 @@
 #include "engine/validate.hh"
 #include "store/space.hh"
 
+#include <algorithm>
+
 namespace hull::engine {
 
 namespace {
@@ -39,6 +41,16 @@ void set_host_defaults(api::HostConfig& host, const Options& options) {
             host.log_config.config.emplace(name, value);
     }
     if (host.ipc_mode.empty()) host.ipc_mode = options.default_ipc_mode;
+    if (host.cgroupns_mode.empty()) host.cgroupns_mode = options.default_cgroupns_mode;
+    for (const api::Ulimit& limit : options.default_ulimits)
+        if (std::none_of(host.ulimits.begin(), host.ulimits.end(),
+                         [&](const api::Ulimit& own) { return own.name == limit.name; }))
+            host.ulimits.push_back(limit);
+    const bool says_privileges =
+        std::any_of(host.security_opt.begin(), host.security_opt.end(),
+                    [](const std::string& text) { return text.starts_with("no-new-privileges"); });
+    if (options.no_new_privileges && !says_privileges)
+        host.security_opt.push_back("no-new-privileges");
     if (host.shm_size == 0) host.shm_size = static_cast<std::int64_t>(options.default_shm_bytes);
     if (host.runtime.empty()) host.runtime = "hull";
     if (!host.init && options.init) host.init = true;

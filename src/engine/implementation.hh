@@ -76,6 +76,7 @@ public:
     void logs(const std::string& name, const task::LogQuery& query,
               const std::function<void(bool)>& begin,
               const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
+    std::map<std::string, std::string> container_log_attributes(const std::string& name);
     void resize(const std::string& name, unsigned short rows, unsigned short columns);
 
     // container_files.cc

@@ -130,6 +130,12 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     if (definition.host.init.value_or(false))
         launch.init_program = join(options_.programs, "hull-init");
     launch.log = make_log_config(definition, where.logs);
+    if (const auto attributes = log_attributes(definition, record.name);
+        !attributes.empty() && launch.log.driver == "json-file") {
+        json::Object object;
+        for (const auto& [name, value] : attributes) object[name] = value;
+        launch.log.attributes = json::dump(object);
+    }
     if (is_remote_log(launch.log.driver))
         set_log_target(launch.log, definition, record.name, join(options_.programs, "hull-log"));
     launch.terminal = definition.config.tty;
@@ -320,10 +326,11 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
             ticket = ++container.restart_ticket;
         }
         record = container.record;
+        // Under the lock: who waits for the end tells of a stop after it.
+        publish(*record, "die",
+                {{"exitCode", std::to_string(exit.code)},
+                 {"execDuration", std::to_string(ran_ns / second_ns)}});
     }
-    publish(*record, "die",
-            {{"exitCode", std::to_string(exit.code)},
-             {"execDuration", std::to_string(ran_ns / second_ns)}});
     if (networks) publish_endpoints(*networks, "disconnect");
     answer_waiters(container, false, {exit.code, ""});
     if (removes_itself) remove_ended(container);
@@ -433,6 +440,11 @@ void Engine::Implementation::kill_and_wait(Container& container, const std::stri
 void Engine::Implementation::stop_locked_out(Container& container, int signal_number,
                                              int timeout_s) {
     RecordPointer record = container.snapshot();
+    // One that has just been started may get its handlers in a moment.
+    constexpr std::int64_t youth_ns = 2 * second_ns, pause_ns = second_ns / 50;
+    while (timeout_s > 0 && now_ns() - record->state.started_ns < youth_ns &&
+           is_deaf_to(record->state.pid, signal_number))
+        if (wait_until_stopped(container, pause_ns)) break;
     const bool is_deaf = is_deaf_to(record->state.pid, signal_number);
     signal_running(container, signal_number, "stop");
     if (record->state.phase == Phase::paused) set_frozen(*record->definition, false);

@@ -123,6 +123,20 @@ json::Object attributes_of(const Definition& definition) {
 
 }  // namespace
 
+void check_log_tag(const std::string& pattern) {
+    Definition nobody;
+    expand_tag(pattern, nobody, "");
+}
+
+std::map<std::string, std::string> log_attributes(const Definition& definition,
+                                                  const std::string& name) {
+    std::map<std::string, std::string> attributes;
+    for (const auto& [key, value] : attributes_of(definition)) attributes[key] = value.as_string();
+    if (const std::string tag = option(definition.host.log_config, "tag"); !tag.empty())
+        attributes["tag"] = expand_tag(tag, definition, name);
+    return attributes;
+}
+
 bool is_remote_log(std::string_view driver) { return options_of_drivers().contains(driver); }
 
 void check_log_mode(const std::string& value) {
@@ -159,8 +173,7 @@ void check_remote_log(const api::LogConfig& log) {
     }
     if (const std::string address = option(log, "fluentd-address"); !address.empty())
         check_address("fluentd", address, {"tcp", "unix"});
-    Definition nobody;
-    expand_tag(option(log, "tag"), nobody, "");
+    check_log_tag(option(log, "tag"));
 }
 
 bool keeps_copy(const api::LogConfig& log) { return option(log, "cache-disabled") != "true"; }

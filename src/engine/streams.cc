@@ -188,6 +188,12 @@ void Engine::Implementation::logs(const std::string& name, const task::LogQuery&
     task::read_logs(driver, paths(container->id).logs, query, sink, still_running, stop);
 }
 
+std::map<std::string, std::string> Engine::Implementation::container_log_attributes(
+    const std::string& name) {
+    const RecordPointer record = table_.get(name)->snapshot();
+    return log_attributes(*record->definition, record->name);
+}
+
 void Engine::Implementation::resize(const std::string& name, unsigned short rows,
                                     unsigned short columns) {
     ContainerPointer container = table_.get(name);

@@ -312,9 +312,11 @@ void check_log_config(const api::LogConfig& log) {
                 refuse("invalid value for max-buffer-size: {}", value);
         } else if (name == "compress") {
             if (value != "false") unsupported("compressed logs are not supported yet");
-        } else if (name == "tag" || name == "labels" || name == "env" || name == "labels-regex" ||
+        } else if (name == "tag") {
+            check_log_tag(value);
+        } else if (name == "labels" || name == "env" || name == "labels-regex" ||
                    name == "env-regex") {
-            unsupported("log option {} is not supported yet", name);
+            continue;  // any text chooses something, or nothing
         } else {
             refuse("unknown log opt '{}' for {} log driver", name,
                    log.type.empty() ? "local" : log.type);

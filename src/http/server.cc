@@ -546,6 +546,7 @@ void Server::State::prepare(Connection& connection) {
 }
 
 void Server::State::serve(Connection& connection) {
+    const Peer peer = peer_of(connection.socket.get());  // before it is wrapped by ours
     prepare(connection);
     MessageReader reader(connection.socket.get(), Parser::Role::request, limits.header_bytes);
     reader.set_silence_limit(limits.silence_ms);
@@ -574,7 +575,6 @@ void Server::State::serve(Connection& connection) {
         ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
         },
         };
-    const Peer peer = peer_of(connection.socket.get());
     for (;;) {
         try {
             if (!reader.read_header()) return;

@@ -54,6 +54,10 @@ struct Options {
     TlsOptions tls;
     std::vector<std::string> sockets;
     Path audit_log;
+    std::string cgroupns_mode;
+    std::vector<api::Ulimit> ulimits;
+    bool no_new_privileges = false;
+    bool only_validate = false;
     std::string shm_size, ipc_mode = "private", seccomp_profile;
     std::vector<std::string> dns, dns_search, dns_options, labels;
     bool init = false;
@@ -113,6 +117,26 @@ struct Flag {
 
 std::string format_bool(bool value) { return value ? "true" : "false"; }
 
+/// "NAME=SOFT[:HARD]".
+api::Ulimit parse_ulimit(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    api::Ulimit limit;
+    const auto refuse = [&] {
+        throw Error(ErrorKind::invalid_argument, "invalid ulimit {}: use NAME=SOFT[:HARD]", text);
+    };
+    if (equals == std::string::npos || equals == 0) refuse();
+    limit.name = text.substr(0, equals);
+    const char* const end = text.data() + text.size();
+    const auto soft = std::from_chars(text.data() + equals + 1, end, limit.soft);
+    if (soft.ec != std::errc()) refuse();
+    limit.hard = limit.soft;
+    if (soft.ptr == end) return limit;
+    if (*soft.ptr != ':') refuse();
+    const auto hard = std::from_chars(soft.ptr + 1, end, limit.hard);
+    if (hard.ec != std::errc() || hard.ptr != end || limit.soft > limit.hard) refuse();
+    return limit;
+}
+
 bool parse_bool(const std::string& text) {
     if (text == "true" || text == "1" || text == "t") return true;
     if (text == "false" || text == "0" || text == "f") return false;
@@ -150,10 +174,20 @@ const std::vector<Flag>& flags() {
          [](Options& o,
             const std::string& v) { o.network.sources.push_back(network::parse_subnet_source(v)); },
          true},
+        {"default-cgroupns-mode", 0, "default-cgroupns-mode", "string",
+         "host or private (private where cgroups are v2)",
+         [](Options& o, const std::string& v) {
+        if (v != "host" && v != "private")
+            throw Error(ErrorKind::invalid_argument,
+                        "default-cgroupns-mode {}: use host or private", v);
+        o.cgroupns_mode = v;
+         }},
         {"default-ipc-mode", 0, "default-ipc-mode", "string", "private or shareable (private)",
          [](Options& o, const std::string& v) { o.ipc_mode = v; }},
         {"default-shm-size", 0, "default-shm-size", "bytes", "Size of /dev/shm (64m)",
          [](Options& o, const std::string& v) { o.shm_size = v; }},
+        {"default-ulimit", 0, "default-ulimits", "list", "Limits of containers: nofile=1024:2048",
+         [](Options& o, const std::string& v) { o.ulimits.push_back(parse_ulimit(v)); }, true},
         {"dns", 0, "dns", "list", "Name servers for containers",
          [](Options& o, const std::string& v) { o.dns.push_back(v); }, true},
         {"dns-opt", 0, "dns-opts", "list", "Resolver options for containers",
@@ -235,6 +269,9 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.network.mtu = parse_mtu(v); }},
         {"no-proxy", 0, "no-proxy", "string", "Hosts that need no proxy (NO_PROXY)",
          [](Options& o, const std::string& v) { o.registries.no_proxy = v; }},
+        {"no-new-privileges", 0, "no-new-privileges", nullptr,
+         "Containers gain no privileges unless they ask for it",
+         [](Options& o, const std::string& v) { o.no_new_privileges = parse_bool(v); }},
         {"pidfile", 'p', "pidfile", "string", "File for the daemon's pid (EXEC-ROOT/hull.pid)",
          [](Options& o, const std::string& v) { o.pidfile = v; }},
         {"programs", 0, "programs", "string", "Directory of hull-shim and friends (beside hulld)",
@@ -272,6 +309,8 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.tls.verify = parse_bool(v); }},
         {"storage-driver", 's', "storage-driver", "string", "erofs or directory (what works)",
          [](Options& o, const std::string& v) { o.storage_driver = v; }},
+        {"validate", 0, nullptr, nullptr, "Only say whether the configuration is right",
+         [](Options& o, const std::string& v) { o.only_validate = parse_bool(v); }},
         };
     return all;
 }
@@ -575,6 +614,10 @@ void run(const Options& options) {
     engine_options.default_log_driver = options.log_driver;
     engine_options.default_log_options = options.log_options;
     engine_options.default_ipc_mode = options.ipc_mode;
+    engine_options.default_cgroupns_mode = options.cgroupns_mode;
+    engine_options.default_ulimits = options.ulimits;
+    engine_options.no_new_privileges = options.no_new_privileges;
+    engine_options.debug = options.debug;
     if (!options.shm_size.empty()) engine_options.default_shm_bytes = parse_size(options.shm_size);
     engine_options.seccomp_profile = options.seccomp_profile;
     engine_options.dns = options.dns;
@@ -602,6 +645,17 @@ void run(const Options& options) {
     sys::unlink(pidfile);
 }
 
+/// What would keep the daemon from starting, without touching anything.
+void validate(const Options& options) {
+    for (const std::string& host : options.hosts)
+        if (!is_tcp(host)) (void)unix_path(host);
+    for (const std::string& text : options.sockets) (void)server::parse_door(text);
+    (void)parse_storage_driver(options.storage_driver);
+    if (!options.shm_size.empty()) (void)parse_size(options.shm_size);
+    if (options.group_given && !find_group(options.group))
+        throw Error(ErrorKind::invalid_argument, "group {} not found", options.group);
+}
+
 int main(const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         if (argument == "--help" || argument == "-h") {
@@ -624,6 +678,11 @@ int main(const std::vector<std::string>& arguments) {
                          "unable to configure the daemon with file {}", file);
         if (options.hosts.empty()) options.hosts.push_back(default_host);
         log::set_level(options.debug ? log::Level::debug : parse_level(options.log_level));
+        if (options.only_validate) {
+            validate(options);
+            std::puts("configuration OK");
+            return 0;
+        }
     } catch (const UsageError& error) {
         fmt::print(stderr, "{}\nSee 'hulld --help'.\n", error.message);
         return 125;

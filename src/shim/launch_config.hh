@@ -16,7 +16,8 @@ struct LogConfig {
     unsigned max_files = 0;            ///< 0: 5 for local, 1 for json-file
     Path program = {};                 ///< hull-log, for a log that is sent away; "" for a file
     std::string target = {};           ///< where to, in the words of hull-log
-    bool keeps_copy = false;           ///< in `directory` as driver local does
+    std::string attributes = {};  ///< JSON object that json-file puts into every entry; "": none
+    bool keeps_copy = false;      ///< in `directory` as driver local does
 };
 
 /// All the shim needs beside the bundle's config.json. The engine writes it as BUNDLE/launch.json.

@@ -47,6 +47,7 @@ json::Value log_to_json(const LogConfig& log) {
                         {"directory", log.directory},
                         {"maxSizeBytes", log.max_size_bytes},
                         {"maxFiles", log.max_files}};
+    if (!log.attributes.empty()) object["attributes"] = log.attributes;
     if (!log.program.empty()) {
         object["program"] = log.program;
         object["target"] = log.target;
@@ -61,6 +62,7 @@ LogConfig log_from_json(const json::Value& value) {
     log.directory = value["directory"].as_string();
     log.max_size_bytes = value["maxSizeBytes"].as_uint();
     log.max_files = static_cast<unsigned>(value["maxFiles"].as_uint());
+    if (value["attributes"].is_string()) log.attributes = value["attributes"].as_string();
     if (value["program"].is_null()) return log;
     log.program = value["program"].as_string();
     log.target = value["target"].as_string();

@@ -14,6 +14,7 @@
 #include <netinet/tcp.h>
 #include <openssl/ssl.h>
 #include <openssl/x509v3.h>
+#include <poll.h>
 #include <signal.h>
 #include <sys/socket.h>
 #include <unistd.h>
@@ -145,6 +146,19 @@ Fd connect_to(const std::string& host, const std::string& port) {
     throw Error(ErrorKind::unavailable, "dial tcp {}:{}: {}", host, port, std::strerror(problem));
 }
 
+/// In TLS 1.3 the server judges our certificate after our part of the handshake. It sends tickets
+/// when it is content, which come at once; one that sends none costs a moment.
+void await_verdict(SSL* ssl, int socket) {
+    constexpr int moment_ms = 300;
+    if (SSL_version(ssl) < TLS1_3_VERSION || !sys::poll_one(socket, POLLIN, moment_ms)) return;
+    char byte;
+    const int result = SSL_peek(ssl, &byte, 1);
+    if (result > 0) return;
+    const int error = SSL_get_error(ssl, result);
+    if (error == SSL_ERROR_WANT_READ || error == SSL_ERROR_WANT_WRITE) return;
+    throw Error(ErrorKind::unavailable, "remote error: tls: {}", last_error());
+}
+
 int connect(const Options& options) {
     if (options.words.size() != 3)
         throw Error(ErrorKind::invalid_argument, "usage: hull-tls connect HOST PORT");
@@ -168,10 +182,9 @@ int connect(const Options& options) {
     }
     SSL_set_connect_state(ssl.get());
     shake_hands(ssl.get(), socket.get(), handshake_ms);
+    await_verdict(ssl.get(), socket.get());
     sys::write_all(channel, "+");
     ::close(channel);
-    // In TLS 1.3 the server judges our certificate after our part of the handshake: its verdict
-    // comes as the first thing we read.
     if (const std::string problem = relay(ssl.get(), socket.get(), 0); !problem.empty())
         sys::write_all(STDERR_FILENO, fmt::format("remote error: tls: {}\n", problem));
     return 0;

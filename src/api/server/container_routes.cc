@@ -185,6 +185,15 @@ void attach_websocket(Call& call) {
     });
 }
 
+/// "COLOR=red,app=web", escaped as in a URL.
+std::string log_details(const Call& call) {
+    std::string text;
+    for (const auto& [name, value] : call.engine.container_log_attributes(call.path("id")))
+        text += fmt::format("{}{}={}", text.empty() ? "" : ",", http::encode_percent(name),
+                            http::encode_percent(value));
+    return text;
+}
+
 /// GET /containers/{id}/logs: multiplexed lines, raw ones for a container with a terminal.
 void container_logs(Call& call) {
     task::LogQuery query;
@@ -202,11 +211,14 @@ void container_logs(Call& call) {
     std::optional<LogStream> stream;
     call.engine.container_logs(
         call.path("id"), query,
-        [&](bool terminal) { stream.emplace(call, query, terminal, call.flag("details")); },
+        [&](bool terminal) {
+        stream.emplace(call, query, terminal,
+                       call.flag("details") ? std::optional(log_details(call)) : std::nullopt);
+        },
         [&](const task::LogLine& line) {
         stream->write(line);
         return true;
-        },
+    },
         call.exchange.stop_event());
     if (stream) stream->flush();
 }
