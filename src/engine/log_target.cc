@@ -10,6 +10,7 @@
 
 #include <algorithm>
 #include <array>
+#include <cstdlib>
 #include <iterator>
 #include <map>
 #include <set>
@@ -190,6 +191,9 @@ void set_log_target(shim::LogConfig& log, const Definition& definition, const st
     ::gethostname(host.data(), host.size() - 1);
     json::Object options;
     for (const auto& [key, value] : wanted.config) options[key] = value;
+    // Not an option of users: it is for tests, and for a journal in another place.
+    if (const char* const journal = ::getenv("HULL_JOURNAL_SOCKET"))
+        options["journal-socket"] = journal;
     std::string command = definition.path;
     for (const std::string& argument : definition.args) command += " " + argument;
     log.program = program;

@@ -8,7 +8,6 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <cstdlib>
 #include <cstring>
 #include <memory>
 
@@ -27,8 +26,7 @@ Defaults defaults_of(const Target& target) {
         return {address.empty() ? "unixgram:///dev/log" : address, "514"};
     }
     if (target.driver == "journald") {
-        const char* const other = ::getenv("HULL_JOURNAL_SOCKET");  // tests
-        return {std::string("unixgram://") + (other ? other : "/run/systemd/journal/socket"), ""};
+        return {"unixgram://" + target.option("journal-socket", "/run/systemd/journal/socket"), ""};
     }
     if (target.driver == "fluentd")
         return {target.option("fluentd-address", "tcp://127.0.0.1:24224"), "24224"};
