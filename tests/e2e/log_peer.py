@@ -131,9 +131,10 @@ if kind == "slow":
     while not os.path.exists(out + ".read-now"):
         if select.select([server], [], [], 0.05)[0]:
             kept.append(server.accept()[0])
-    for connection in kept:
-        while connection.recv(1 << 20):
-            pass
+    while kept:
+        for connection in select.select(kept, [], [])[0]:
+            if not connection.recv(1 << 20):
+                kept.remove(connection)
     sys.exit()
 seen = []
 for message in datagrams(server) if server.type == socket.SOCK_DGRAM else stream(server):
