@@ -57,6 +57,8 @@ constexpr const Command* commands[] = {
     &system_prune_command,
     &version_command,
 
+    &compose_config_command,
+
     &context_create_command,
     &context_export_command,
     &context_import_command,

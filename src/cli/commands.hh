@@ -15,6 +15,7 @@ extern const Command network_connect_command, network_create_command, network_di
     network_inspect_command, network_ls_command, network_prune_command, network_rm_command;
 extern const Command dial_stdio_command, events_command, info_command, inspect_command,
     system_df_command, system_prune_command, version_command;
+extern const Command compose_config_command;
 extern const Command context_create_command, context_export_command, context_import_command,
     context_inspect_command, context_ls_command, context_rm_command, context_show_command,
     context_update_command, context_use_command;
