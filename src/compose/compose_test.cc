@@ -386,6 +386,80 @@ TEST(Explain, SaysWhichFileAndVariable) {
               std::string::npos);
 }
 
+TEST(Project, VersionIsIgnoredWithAWarningAndExtensionsAreKept) {
+    const Project project = load_text(
+        "version: '3'\nx-mine: {a: 1}\nservices: {a: {image: \"x:${HULL_UNSET_TAG}\", x-own: "
+        "2}}\n");
+    ASSERT_EQ(project.warnings.size(), 2U);
+    EXPECT_NE(project.warnings[0].find("the attribute `version` is obsolete"), std::string::npos);
+    EXPECT_EQ(project.warnings[1],
+              "The \"HULL_UNSET_TAG\" variable is not set. Defaulting to a blank string.");
+    EXPECT_EQ(project.root["x-mine"]["a"].integer, 1);
+    EXPECT_EQ(project.get_service("a")["x-own"].integer, 2);
+    EXPECT_EQ(project.root.find("version"), nullptr);
+}
+
+TEST(Project, ConfigPrintsTheLongForm) {
+    Project project = load_text(R"(
+services:
+  web:
+    build: https://example.com/repo.git
+    ports: ["80"]
+    volumes: ["v:/v"]
+    depends_on: [db]
+    command: a $$b
+    profiles: []
+  db: {image: "1.0", env_file: [{path: /no/such.env, required: false}], mem_limit: 1g}
+volumes: {v: , unused: }
+networks: {default: {ipam: {config: [{subnet: 10.0.0.0/24}]}}}
+)");
+    prepare_for_output(project.root, true, true);
+    EXPECT_EQ(write_yaml(project.root), R"(name: demo
+services:
+  db:
+    command: null
+    entrypoint: null
+    environment: {}
+    image: "1.0"
+    mem_limit: "1073741824"
+    networks:
+      default: null
+  web:
+    profiles: []
+    build:
+      context: https://example.com/repo.git
+      dockerfile: Dockerfile
+    command:
+      - a
+      - $$b
+    depends_on:
+      db:
+        condition: service_started
+        required: true
+    entrypoint: null
+    networks:
+      default: null
+    ports:
+      - mode: ingress
+        target: 80
+        protocol: tcp
+    volumes:
+      - type: volume
+        source: v
+        target: /v
+        volume: {}
+networks:
+  default:
+    name: demo_default
+    ipam:
+      config:
+        - subnet: 10.0.0.0/24
+volumes:
+  v:
+    name: demo_v
+)");
+}
+
 TEST(Dependencies, OrderAndImpliedOnes) {
     const Project project = load_text(
         "services:\n  a: {image: x, links: [b]}\n  b: {image: x, network_mode: \"service:c\"}\n  "
