@@ -5,7 +5,7 @@ Every engine gets a fresh daemon and store of its own under --scratch (a real fi
 loop ext4 is best). Engines take turns round by round; a cell is the median [smallest] of its rounds and the ratio of
 the engine to hull. Networks are `none` but for the topic net, which is measured in a network namespace of its own. Root only.
 Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
-Topics: run exec scale memory load registry ps log daemon net (all of them but net when none is given)."""
+Topics: run exec scale memory load registry ps log compose daemon net (all of them but net when none is given)."""
 import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -421,8 +421,33 @@ def topic_net(table, engines, options):
     rounds(engines, max(1, options.rounds // 3), paths)
 
 
-TOPICS = {"run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry, "log": topic_log, "memory": topic_memory,
-          "net": topic_net}
+def topic_compose(table, engines, options):
+    """A project of ten services, images present: hull's compose on hulld, docker-compose 1.29 (Debian's) on Docker."""
+    tools = {"hull": [str(BIN / "hull"), "compose"], "docker": ["docker-compose"]}
+    chosen = [e for e in engines if e.name in tools and shutil.which(tools[e.name][0])]
+    with tempfile.TemporaryDirectory() as where:
+        service = "  s{0}:\n    image: busybox\n    command: sleep 100000\n    network_mode: none\n    stop_signal: SIGKILL\n    environment: {{N: \"{0}\"}}\n"
+        header = 'version: "2.4"\nservices:\n'
+        open(where + "/docker-compose.yml", "w").write(header + "".join(service.format(i) for i in range(10)))
+        open(where + "/long.yml", "w").write(header + "".join(service.format(i) for i in range(333)))
+
+        def compose(e, *arguments):
+            begin = now()
+            done = subprocess.run(tools[e.name] + list(arguments), env=e.env, cwd=where, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL, stderr=subprocess.PIPE)
+            if done.returncode:
+                sys.exit(f"{e.name} compose {' '.join(arguments)}: {done.stderr.decode()[-2000:]}")
+            return 1000 * (now() - begin)
+
+        def one(e):
+            table.add("compose up -d, 10 services [ms]", e, compose(e, "up", "-d"))
+            table.add("compose up -d, nothing to do [ms]", e, compose(e, "up", "-d"))
+            table.add("compose down, 10 services [ms]", e, compose(e, "down"))
+            table.add("compose config, 2,000 lines [ms]", e, compose(e, "-f", "long.yml", "config"))
+        rounds(chosen, max(3, options.rounds // 3), one)
+
+
+TOPICS = {"compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry,
+          "log": topic_log, "memory": topic_memory, "net": topic_net}
 
 
 def main():

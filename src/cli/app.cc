@@ -171,7 +171,33 @@ int show_help(const Session& session, std::span<const std::string> words) {
     return 1;
 }
 
+int dispatch(Session& session, std::span<const std::string> words);
+
+/// Takes the flags of a group off and goes on with the command's words.
+int dispatch_group(Session& session, const Group& group, std::span<const std::string> words) {
+    const std::string path = session.program + " " + words[0];
+    Arguments arguments{std::span<const Flag>()};
+    try {
+        arguments = parse_flags(group.flags, words.subspan(1), true);
+    } catch (const Error& error) {
+        complain_about_usage(session, error.message(),
+                             fmt::format("Usage:  {} [OPTIONS] COMMAND", path), path);
+        return usage_error;
+    }
+    std::vector<std::string> rest{words[0]};
+    if (arguments.help) {
+        rest.push_back("--help");
+        arguments = parse_flags(group.flags, {}, true);
+    }
+    rest.insert(rest.end(), arguments.positional.begin(), arguments.positional.end());
+    session.group_arguments = &arguments;
+    return dispatch(session, rest);
+}
+
 int dispatch(Session& session, std::span<const std::string> words) {
+    if (const Group* group = words.empty() ? nullptr : find_group(words[0]);
+        group && !group->flags.empty() && !session.group_arguments)
+        return dispatch_group(session, *group, words);
     if (words.empty()) return show_help(session, words);
     if (words[0] == "help") return show_help(session, words.subspan(1));
     const Named named = find_named(words);
@@ -191,7 +217,9 @@ int run_program(int argc, char** argv) {
         std::string_view name = argc > 0 ? argv[0] : "hull";
         name.remove_prefix(name.rfind('/') + 1);
         if (name == "docker") session.program = name;
-        const std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+        std::vector<std::string> words(argv + (argc > 0 ? 1 : 0), argv + argc);
+        if (name == "hull-compose" || name == "docker-compose")
+            words.insert(words.begin(), "compose");
         Arguments global{std::span<const Flag>()};
         try {
             global = parse_flags(global_flags(), words, true);

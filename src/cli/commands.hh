@@ -20,6 +20,15 @@ extern const Command login_command, logout_command, search_command;
 extern const Command dial_stdio_command, events_command, info_command, inspect_command,
     system_df_command, system_prune_command, version_command;
 extern const Command registry_serve_command;
+extern const Command compose_attach_command, compose_build_command, compose_commit_command,
+    compose_config_command, compose_cp_command, compose_create_command, compose_down_command,
+    compose_events_command, compose_exec_command, compose_export_command, compose_images_command,
+    compose_kill_command, compose_logs_command, compose_ls_command, compose_pause_command,
+    compose_port_command, compose_ps_command, compose_pull_command, compose_push_command,
+    compose_restart_command, compose_rm_command, compose_run_command, compose_scale_command,
+    compose_start_command, compose_stats_command, compose_stop_command, compose_top_command,
+    compose_unpause_command, compose_watch_command, compose_up_command, compose_version_command,
+    compose_volumes_command, compose_wait_command;
 extern const Command context_create_command, context_export_command, context_import_command,
     context_inspect_command, context_ls_command, context_rm_command, context_show_command,
     context_update_command, context_use_command;

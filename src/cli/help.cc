@@ -1,5 +1,8 @@
 #include "cli/help.hh"
 
+#include "cli/compose_options.hh"
+#include "cli/terminal.hh"
+
 #include <fmt/core.h>
 
 #include <algorithm>
@@ -11,6 +14,7 @@ namespace {
 
 constexpr Group groups[] = {
     {"completion", "Print the completion script of a shell"},
+    {"compose", "Define and run projects of several containers", compose_flags},
     {"container", "Manage containers"},
     {"context", "Manage contexts: names of daemons"},
     {"image", "Manage images"},
@@ -90,10 +94,13 @@ std::string group_help(const Group& group, std::string_view program) {
             entries.push_back({command->name.substr(group.name.size() + 1), command->summary});
     std::sort(entries.begin(), entries.end(),
               [](const Entry& a, const Entry& b) { return a.name < b.name; });
+    const std::string options =
+        group.flags.empty() ? "" : "Options:\n" + format_flags(group.flags, help_width()) + "\n";
     return fmt::format(
-        "Usage:  {0} {1} COMMAND\n\n{2}\n\nCommands:\n{3}\nRun '{0} {1} COMMAND --help' for more "
-        "information on a command.\n",
-        program, group.name, group.summary, format_entries(entries));
+        "Usage:  {0} {1} {5}COMMAND\n\n{2}\n\n{4}Commands:\n{3}\nRun '{0} {1} COMMAND --help' for "
+        "more information on a command.\n",
+        program, group.name, group.summary, format_entries(entries), options,
+        group.flags.empty() ? "" : "[OPTIONS] ");
 }
 
 std::string program_help(std::string_view program, int width) {

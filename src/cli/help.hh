@@ -10,6 +10,7 @@ namespace hull::cli {
 /// A group of commands: `hull container`.
 struct Group {
     std::string_view name, summary;
+    std::span<const Flag> flags = {};  ///< between the group's name and the command's
 };
 std::span<const Group> all_groups();
 const Group* find_group(std::string_view name);

@@ -11,6 +11,8 @@
 
 namespace hull::cli {
 
+class Arguments;
+
 /// What one run of the program knows: how it was called, the daemon it talks to, where it writes.
 class Session {
 public:
@@ -20,8 +22,9 @@ public:
     bool host_is_default = true;  ///< nobody chose it: we may start the daemon
     std::string api_version;      ///< "" = the daemon's newest
     ConfigFile configuration;
-    TlsSettings tls;     ///< for a tcp:// host that no context names
-    bool debug = false;  ///< tell on standard error what is asked of whom
+    TlsSettings tls;                             ///< for a tcp:// host that no context names
+    const Arguments* group_arguments = nullptr;  ///< flags between the group's name and the command
+    bool debug = false;                          ///< tell on standard error what is asked of whom
 
     /// The connection of this run. On first use finds out whether somebody listens and starts the
     /// daemon when nobody does, the socket is the default one and we are root.

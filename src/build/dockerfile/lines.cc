@@ -39,7 +39,7 @@ DirectiveText split_directive(std::string_view line) {
 
 class LineReader {
 public:
-    explicit LineReader(const Source& source) : source_(source), text_(source.text) {}
+    explicit LineReader(const Source& source) : text_(source.text) {}
 
     LogicalLines read();
 
@@ -63,7 +63,6 @@ private:
         return static_cast<std::size_t>(part.data() - text_.data());
     }
 
-    const Source& source_;
     std::string_view text_;
     std::size_t at_ = 0;
     int line_number_ = 0;

@@ -1,0 +1,300 @@
+#include "compose/request.hh"
+#include "base/error.hh"
+#include "base/file.hh"
+#include "base/process.hh"
+#include "base/text.hh"
+#include "compose/hash.hh"
+#include "compose/labels.hh"
+#include "compose/up.hh"
+
+#include <gtest/gtest.h>
+#include <unistd.h>
+
+namespace hull::compose {
+namespace {
+
+Project load_text(std::string_view text) {
+    char path[] = "/tmp/hull-request-XXXXXX";
+    const std::string directory = ::mkdtemp(path);
+    write_file(directory + "/compose.yaml", text);
+    LoadOptions options;
+    options.working_directory = directory;
+    options.project_name = "p";
+    options.check_consistency = true;
+    Project project = load_project(options);
+    Process::spawn(
+        {.arguments = {"/bin/rm", "-rf", directory}, .environment = {}, .descriptors = {}})
+        .wait();
+    return project;
+}
+
+ContainerPlace place_of(const std::string& name) {
+    ContainerPlace place;
+    place.name = name;
+    place.image_id = "sha256:1234";
+    place.container_of = [](const std::string& service) { return "id-of-" + service; };
+    place.names_of = [](const std::string& service) {
+        return std::vector<std::string>{"p-" + service + "-1"};
+    };
+    return place;
+}
+
+/// The create request of a service `web` with this body.
+json::Value request_of(const std::string& body, const std::string& more = "") {
+    const Project project = load_text("services:\n  web:\n    image: x\n    " + body +
+                                      "\n  other: {image: y}\n" + more);
+    return to_json(
+        make_container_request(project, "web", project.get_service("web"), place_of("p-web-1"))
+            .request);
+}
+
+/// "HostConfig.CapAdd" of a request as JSON text; "/" separates where names have dots.
+std::string at(const json::Value& request, const std::string& path) {
+    const json::Value* value = &request;
+    for (const std::string& name : split(path, path.find('/') == std::string::npos ? '.' : '/'))
+        value = &(*value)[name];
+    return json::dump(*value);
+}
+
+TEST(Request, EveryKeyOfAServiceReachesTheDaemon) {
+    const struct {
+        std::string body, path, value;
+    } cases[] = {
+        {"annotations: {a: b}", "HostConfig.Annotations", R"({"a":"b"})"},
+        {"blkio_config: {weight: 300, weight_device: [{path: /dev/a, weight: 4}]}",
+         "HostConfig.BlkioWeight", "300"},
+        {"blkio_config: {device_read_bps: [{path: /dev/a, rate: 1k}]}",
+         "HostConfig.BlkioDeviceReadBps", R"([{"Path":"/dev/a","Rate":1024}])"},
+        {"blkio_config: {device_write_iops: [{path: /dev/a, rate: 30}]}",
+         "HostConfig.BlkioDeviceWriteIOps", R"([{"Path":"/dev/a","Rate":30}])"},
+        {"cap_add: [NET_ADMIN]", "HostConfig.CapAdd", R"(["NET_ADMIN"])"},
+        {"cap_drop: [ALL]", "HostConfig.CapDrop", R"(["ALL"])"},
+        {"cgroup: host", "HostConfig.CgroupnsMode", R"("host")"},
+        {"cgroup_parent: /x", "HostConfig.CgroupParent", R"("/x")"},
+        {"command: echo 'a b' c", "Cmd", R"(["echo","a b","c"])"},
+        {"command: [a, b]", "Cmd", R"(["a","b"])"},
+        {"cpu_shares: 7", "HostConfig.CpuShares", "7"},
+        {"cpu_quota: 50000", "HostConfig.CpuQuota", "50000"},
+        {"cpu_period: 100000", "HostConfig.CpuPeriod", "100000"},
+        {"cpus: 1.5", "HostConfig.NanoCpus", "1500000000"},
+        {"cpuset: 0-1", "HostConfig.CpusetCpus", R"("0-1")"},
+        {"deploy: {resources: {limits: {cpus: '0.5'}}}", "HostConfig.NanoCpus", "500000000"},
+        {"deploy: {resources: {limits: {memory: 64m}}}", "HostConfig.Memory", "67108864"},
+        {"deploy: {resources: {limits: {pids: 9}}}", "HostConfig.PidsLimit", "9"},
+        {"deploy: {resources: {reservations: {memory: 1m}}}", "HostConfig.MemoryReservation",
+         "1048576"},
+        {"deploy: {restart_policy: {condition: on-failure, max_attempts: 3}}",
+         "HostConfig.RestartPolicy", R"({"Name":"on-failure","MaximumRetryCount":3})"},
+        {"deploy: {restart_policy: {condition: any}}", "HostConfig.RestartPolicy.Name",
+         R"("always")"},
+        {"device_cgroup_rules: ['c 1:3 mr']", "HostConfig.DeviceCgroupRules", R"(["c 1:3 mr"])"},
+        {"devices: ['/dev/null:/dev/x:r']", "HostConfig.Devices",
+         R"([{"PathOnHost":"/dev/null","PathInContainer":"/dev/x","CgroupPermissions":"r"}])"},
+        {"devices: [{source: /dev/null}]", "HostConfig.Devices",
+         R"([{"PathOnHost":"/dev/null","PathInContainer":"/dev/null","CgroupPermissions":"rwm"}])"},
+        {"dns: 1.1.1.1", "HostConfig.Dns", R"(["1.1.1.1"])"},
+        {"dns_opt: [ndots:1]", "HostConfig.DnsOptions", R"(["ndots:1"])"},
+        {"dns_search: [a.b]", "HostConfig.DnsSearch", R"(["a.b"])"},
+        {"domainname: d", "Domainname", R"("d")"},
+        {"entrypoint: /x y", "Entrypoint", R"(["/x","y"])"},
+        {"entrypoint: []", "Entrypoint", R"([""])"},
+        {"environment: {B: 2, A: 'x y'}", "Env", R"(["A=x y","B=2"])"},
+        {"expose: ['80', 53/udp]", "ExposedPorts", R"({"53/udp":{},"80/tcp":{}})"},
+        {"extra_hosts: {a: 1.2.3.4}", "HostConfig.ExtraHosts", R"(["a:1.2.3.4"])"},
+        {"gpus: all", "HostConfig.DeviceRequests",
+         R"([{"Driver":"","Count":-1,"DeviceIDs":null,"Capabilities":[["gpu"]],"Options":null}])"},
+        {"group_add: [mail, 50]", "HostConfig.GroupAdd", R"(["mail","50"])"},
+        {"healthcheck: {test: x y, interval: 2s, timeout: 1s, retries: 4, start_period: 3s}",
+         "Healthcheck.Test", R"(["CMD-SHELL","x y"])"},
+        {"healthcheck: {test: [CMD, x], interval: 2s}", "Healthcheck.Interval", "2000000000"},
+        {"healthcheck: {disable: true}", "Healthcheck.Test", R"(["NONE"])"},
+        {"hostname: h", "Hostname", R"("h")"},
+        {"image: y", "Image", R"("y")"},
+        {"init: true", "HostConfig.Init", "true"},
+        {"ipc: shareable", "HostConfig.IpcMode", R"("shareable")"},
+        {"ipc: service:other", "HostConfig.IpcMode", R"("container:id-of-other")"},
+        {"logging: {driver: local, options: {max-size: 1m}}", "HostConfig.LogConfig",
+         R"({"Type":"local","Config":{"max-size":"1m"}})"},
+        {"mem_limit: 64m", "HostConfig.Memory", "67108864"},
+        {"mem_reservation: 32m", "HostConfig.MemoryReservation", "33554432"},
+        {"mem_swappiness: 5", "HostConfig.MemorySwappiness", "5"},
+        {"memswap_limit: -1", "HostConfig.MemorySwap", "-1"},
+        {"network_mode: none", "HostConfig.NetworkMode", R"("none")"},
+        {"network_mode: service:other", "HostConfig.NetworkMode", R"("container:id-of-other")"},
+        {"oom_kill_disable: true", "HostConfig.OomKillDisable", "true"},
+        {"oom_score_adj: 100", "HostConfig.OomScoreAdj", "100"},
+        {"pid: host", "HostConfig.PidMode", R"("host")"},
+        {"pids_limit: 20", "HostConfig.PidsLimit", "20"},
+        {"ports: ['8080:80', '127.0.0.1:53:53/udp', 90]", "HostConfig.PortBindings",
+         R"({"53/udp":[{"HostIp":"127.0.0.1","HostPort":"53"}],"80/tcp":[{"HostIp":"","HostPort":"8080"}],"90/tcp":[{"HostIp":"","HostPort":""}]})"},
+        {"privileged: true", "HostConfig.Privileged", "true"},
+        {"read_only: true", "HostConfig.ReadonlyRootfs", "true"},
+        {"restart: on-failure:4", "HostConfig.RestartPolicy",
+         R"({"Name":"on-failure","MaximumRetryCount":4})"},
+        {"restart: unless-stopped", "HostConfig.RestartPolicy.Name", R"("unless-stopped")"},
+        {"runtime: r", "HostConfig.Runtime", R"("r")"},
+        {"security_opt: [no-new-privileges]", "HostConfig.SecurityOpt", R"(["no-new-privileges"])"},
+        {"shm_size: 1m", "HostConfig.ShmSize", "1048576"},
+        {"stdin_open: true", "OpenStdin", "true"},
+        {"stop_grace_period: 1m30s", "StopTimeout", "90"},
+        {"stop_signal: SIGUSR1", "StopSignal", R"("SIGUSR1")"},
+        {"storage_opt: {size: 1G}", "HostConfig.StorageOpt", R"({"size":"1G"})"},
+        {"sysctls: [net.core.somaxconn=10]", "HostConfig.Sysctls",
+         R"({"net.core.somaxconn":"10"})"},
+        {"tmpfs: ['/run', '/tmp:size=1m']", "HostConfig.Tmpfs", R"({"/run":"","/tmp":"size=1m"})"},
+        {"tty: true", "Tty", "true"},
+        {"ulimits: {nofile: 5}", "HostConfig.Ulimits", R"([{"Name":"nofile","Hard":5,"Soft":5}])"},
+        {"ulimits: {nofile: {soft: 3, hard: 4}}", "HostConfig.Ulimits",
+         R"([{"Name":"nofile","Hard":4,"Soft":3}])"},
+        {"use_api_socket: true", "HostConfig.Binds",
+         R"(["/var/run/docker.sock:/var/run/docker.sock"])"},
+        {"user: '1:2'", "User", R"("1:2")"},
+        {"userns_mode: host", "HostConfig.UsernsMode", R"("host")"},
+        {"uts: host", "HostConfig.UTSMode", R"("host")"},
+        {"volumes: ['/a:/b:ro']", "HostConfig.Binds", R"(["/a:/b:ro"])"},
+        {"volumes: [{type: bind, source: /a, target: /b, bind: {propagation: rslave}}]",
+         "HostConfig.Binds", R"(["/a:/b:rw,rslave"])"},
+        {"volumes_from: ['other:ro', 'container:c']", "HostConfig.VolumesFrom",
+         R"(["id-of-other:ro","c"])"},
+        {"working_dir: /w", "WorkingDir", R"("/w")"},
+    };
+    for (const auto& [body, path, value] : cases) {
+        SCOPED_TRACE(body);
+        // One service has its own image already.
+        const std::string text = body.starts_with("image:") ? "labels: {}" : body;
+        const json::Value request =
+            body.starts_with("image:")
+                ? [&] {
+            const Project project = load_text("services: {web: {" + body + "}}");
+            return to_json(make_container_request(project, "web", project.get_service("web"),
+                                                  place_of("p-web-1"))
+                               .request);
+            }()
+            : request_of(text);
+        EXPECT_EQ(at(request, path), value);
+    }
+}
+
+TEST(Request, NetworksVolumesSecretsAndConfigs) {
+    const Project project = load_text(R"(
+services:
+  web:
+    image: x
+    networks: {front: {aliases: [w], ipv4_address: 10.0.0.5, priority: 10}, back: {mac_address: "02:00:00:00:00:01"}}
+    links: ["db:store"]
+    volumes: ["data:/d", "/anonymous", {type: tmpfs, target: /t, tmpfs: {size: 1m}}, {type: volume, source: data, target: /n, volume: {nocopy: true, subpath: s}}]
+    secrets: [key]
+    configs: [{source: made, target: /etc/made, mode: 0400}]
+  db: {image: y, networks: [back]}
+networks: {front: {}, back: {name: shared, external: true}}
+volumes: {data: {}}
+secrets: {key: {file: /k}}
+configs: {made: {content: text}}
+)");
+    ContainerPlace place = place_of("p-web-1");
+    place.kept_volumes["/anonymous"] = "0123";
+    const ContainerRequest made =
+        make_container_request(project, "web", project.get_service("web"), place);
+    const json::Value request = to_json(made.request);
+    EXPECT_EQ(at(request, "HostConfig.NetworkMode"), R"("p_front")");
+    EXPECT_EQ(at(request, "NetworkingConfig/EndpointsConfig/p_front/Aliases"),
+              R"(["p-web-1","web","w"])");
+    EXPECT_EQ(at(request, "NetworkingConfig/EndpointsConfig/p_front/IPAMConfig/IPv4Address"),
+              R"("10.0.0.5")");
+    EXPECT_EQ(at(request, "NetworkingConfig/EndpointsConfig/p_front/Links"),
+              R"(["p-db-1:p-db-1","p-db-1:db","p-db-1:store"])");
+    ASSERT_EQ(made.joinings.size(), 1U);
+    EXPECT_EQ(made.joinings[0].network, "shared");
+    EXPECT_EQ(made.joinings[0].settings.mac_address, "02:00:00:00:00:01");
+    const auto& mounts = made.request.host_config.mounts;
+    ASSERT_EQ(mounts.size(), 5U);
+    EXPECT_EQ(mounts[0].source, "p_data");
+    EXPECT_EQ(mounts[1].source, "0123");
+    EXPECT_EQ(mounts[2].tmpfs_options->size_bytes, 1048576);
+    EXPECT_TRUE(mounts[3].volume_options->no_copy);
+    EXPECT_EQ(mounts[3].volume_options->subpath, "s");
+    EXPECT_EQ(mounts[4].target, "/run/secrets/key");
+    EXPECT_TRUE(mounts[4].read_only);
+    ASSERT_EQ(made.files.size(), 1U);
+    EXPECT_EQ(made.files[0].content, "text");
+    EXPECT_EQ(made.files[0].mode, 0400U);
+}
+
+Container made_of(const Project& project, const std::string& service, int number,
+                  const std::string& state = "running") {
+    ContainerPlace place = place_of(container_name(project, service, number));
+    place.number = number;
+    const ContainerRequest request =
+        make_container_request(project, service, project.get_service(service), place);
+    Container container;
+    container.id = service + std::to_string(number);
+    container.name = place.name;
+    container.service = service;
+    container.number = number;
+    container.state = state;
+    container.image_id = place.image_id;
+    container.labels = request.request.config.labels;
+    return container;
+}
+
+std::string plan_text(const Project& project, const State& state, const UpOptions& options = {},
+                      const std::string& image_id = "sha256:1234") {
+    std::map<std::string, std::string> ids;
+    for (const std::string& name : project.service_names()) ids[name] = image_id;
+    return describe_plan(make_plan(project, state, ids, options));
+}
+
+TEST(Plan, NothingIsDoneTwiceAndEveryRecreationSaysWhy) {
+    const Project before =
+        load_text("services: {a: {image: x, ports: [\"80:80\"]}, b: {image: y, depends_on: [a]}}");
+    State state;
+    state.containers = {made_of(before, "a", 1), made_of(before, "b", 1, "exited")};
+    EXPECT_EQ(plan_text(before, {}), "a: create p-a-1\nb: create p-b-1\n");
+    EXPECT_EQ(plan_text(before, state), "a: keep p-a-1\nb: start p-b-1\n");
+    const Project after = load_text(
+        "services: {a: {ports: [\"81:80\"], image: x}, b: {image: y, network_mode: "
+        "\"service:a\"}}");
+    EXPECT_EQ(plan_text(after, state).substr(0, 52),
+              "a: recreate p-a-1: ports[0].published: 80→81\nb: re");
+    EXPECT_NE(plan_text(after, state)
+                  .find("b: recreate p-b-1: a is recreated, whose namespaces or volumes it uses"),
+              std::string::npos);
+    EXPECT_NE(
+        plan_text(before, state, {}, "sha256:9999").find("a: recreate p-a-1: image: 1234→9999\n"),
+        std::string::npos);
+    UpOptions options;
+    options.force_recreate = true;
+    EXPECT_EQ(plan_text(before, state, options),
+              "a: recreate p-a-1: forced\nb: recreate p-b-1: forced\n");
+    options = {};
+    options.no_recreate = true;
+    EXPECT_EQ(plan_text(load_text("services: {a: {image: x, tty: true}}"),
+                        {{made_of(before, "a", 1)}, {}}, options),
+              "a: keep p-a-1\n");
+    options = {};
+    options.scale["a"] = 3;
+    EXPECT_EQ(plan_text(before, state, options),
+              "a: keep p-a-1\na: create p-a-2\na: create p-a-3\nb: start p-b-1\n");
+    options.scale["a"] = 0;
+    EXPECT_EQ(plan_text(before, state, options), "a: remove p-a-1: 1 of 0\nb: start p-b-1\n");
+}
+
+TEST(Plan, ContainersOfAnotherProgramAndLeftOversAreSeen) {
+    const Project project = load_text("services: {a: {image: x}}");
+    Container foreign = made_of(project, "a", 1);
+    foreign.labels.erase(labels::config);
+    foreign.labels[labels::config_hash] = "0123";
+    EXPECT_EQ(plan_text(project, {{foreign}, {}}),
+              "a: recreate p-a-1: it was made by another program: its configuration cannot be "
+              "compared\n");
+    Container left = made_of(project, "a", 1);
+    left.name = "0123456789ab_p-a-1";
+    left.id = "left";
+    const std::string text = plan_text(project, {{left, made_of(project, "a", 1)}, {}});
+    EXPECT_NE(text.find("a: remove 0123456789ab_p-a-1: left over by an interrupted replacement"),
+              std::string::npos);
+    EXPECT_NE(text.find("a: keep p-a-1"), std::string::npos);
+}
+
+}  // namespace
+}  // namespace hull::compose
