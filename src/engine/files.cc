@@ -7,6 +7,7 @@
 
 #include <dirent.h>
 
+#include <algorithm>
 #include <array>
 #include <memory>
 #include <set>
@@ -104,7 +105,9 @@ std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& 
     auto pick = [](const api::Strings& own, const std::vector<std::string>& daemons) {
         return own.empty() ? daemons : std::vector<std::string>(own);
     };
-    const auto servers = pick(host.dns, options.dns);
+    // Ours asks the others.
+    const auto servers = names.has_name_server ? std::vector<std::string>{"127.0.0.11"}
+                                               : pick(host.dns, options.dns);
     const auto search = pick(host.dns_search, options.dns_search);
     const auto settings = pick(host.dns_options, options.dns_options);
     auto is_unreachable = [&](std::string_view line) {
@@ -129,6 +132,11 @@ std::string make_resolv_conf(std::string_view host_text, const api::HostConfig& 
     };
     if (!(search.size() == 1 && search.front() == ".")) add_list("search", search);
     add_list("options", settings);
+    // A name without dots is most likely one of ours: asked for as it is, before any domain.
+    if (names.has_name_server &&
+        std::none_of(settings.begin(), settings.end(),
+                     [](const std::string& option) { return option.starts_with("ndots:"); }))
+        text += "options ndots:0\n";
     return text;
 }
 

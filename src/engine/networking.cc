@@ -201,6 +201,7 @@ network::SandboxRequest make_sandbox_request(const std::string& id, const std::s
         if (network != mode && !(mode == "bridge" && network == "default"))
             request.endpoints.push_back(make_endpoint_config(network, settings));
 
+    request.name_servers = host.dns;
     const network::StringMap links = parse_links(host.links);
     if (mode == "bridge")
         request.legacy_links = links;

@@ -260,6 +260,24 @@ NftRule& NftRule::redirect(const NftData& port) {
     });
 }
 
+NftRule& NftRule::set_port(std::uint32_t offset, std::uint16_t port,
+                           std::uint32_t checksum_offset) {
+    constexpr std::uint32_t port_size = 2;
+    const NftData data = NftData().port(port);
+    expression("immediate", [=](NetlinkMessage& message) {
+        message.add_big32(NFTA_IMMEDIATE_DREG, register_number(0));
+        add_data(message, NFTA_IMMEDIATE_DATA, data.bytes());
+    });
+    return expression("payload", [=](NetlinkMessage& message) {
+        message.add_big32(NFTA_PAYLOAD_SREG, register_number(0));
+        message.add_big32(NFTA_PAYLOAD_BASE, NFT_PAYLOAD_TRANSPORT_HEADER);
+        message.add_big32(NFTA_PAYLOAD_OFFSET, offset);
+        message.add_big32(NFTA_PAYLOAD_LEN, port_size);
+        message.add_big32(NFTA_PAYLOAD_CSUM_TYPE, NFT_PAYLOAD_CSUM_INET);
+        message.add_big32(NFTA_PAYLOAD_CSUM_OFFSET, checksum_offset);
+    });
+}
+
 // ---------------------------------------------------------------- batches
 
 NftBatch::NftBatch(std::string table, std::uint8_t family)

@@ -78,6 +78,8 @@ public:
     NftRule& clamp_mss_to_route();  ///< the smaller of the option's value and the route's
 
     NftRule& redirect(const NftData& port);  ///< to the host itself, another port
+    /// Writes a port into the transport header, and its checksum, without connection tracking.
+    NftRule& set_port(std::uint32_t offset, std::uint16_t port, std::uint32_t checksum_offset);
 
 private:
     friend class NftBatch;

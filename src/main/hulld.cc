@@ -411,6 +411,9 @@ network::Options network_options(const Options& options) {
     if (options.data_root != "/var/lib/hull") suffix = sha256_hex(options.data_root).substr(0, 6);
     network.bridge = options.bridge.value_or("hull" + (suffix.empty() ? "0" : "-" + suffix));
     network.table = options.firewall_table.value_or(suffix.empty() ? "hull" : "hull-" + suffix);
+    network.names.program = join(programs_directory(options), "hull-names");
+    network.names.directory = options.exec_root;
+    network.name_servers = options.dns;
     return network;
 }
 

@@ -85,6 +85,7 @@ void Networks::add_sandbox(const SandboxRequest& request) {
     sandbox.hostnames = request.hostnames;
     sandbox.wanted_ports = request.ports;
     sandbox.legacy_links = request.legacy_links;
+    sandbox.name_servers = request.name_servers;
     for (const PortRequest& port : request.ports) {
         protocol_number(port.protocol);
         if (!port.host_ip.empty() && !IpAddress::parse(port.host_ip))
@@ -123,6 +124,7 @@ void Networks::remove_sandbox(const std::string& container_id) {
         std::lock_guard lock(mutex_);
         if (sandboxes_.erase(container_id) == 0) return;
     }
+    names_.remove(container_id);
     database_.execute("DELETE FROM sandboxes WHERE container_id = ?", container_id);
 }
 
@@ -357,9 +359,11 @@ Attached Networks::start_sandbox(const std::string& container_id) {
             plug(target, sandbox, endpoint, *network);
         }
         set_default_routes(target, sandbox);
+        if (has_name_server(sandbox)) names_.attach(container_id, target);
         publish_ports(sandbox);
     } catch (...) {
         undo_start(sandbox);
+        names_.remove(container_id);
         throw;
     }
     sandbox.active = true;
@@ -420,6 +424,8 @@ SandboxPointer Networks::connect(const std::string& container_id, const Endpoint
             const std::vector<PublishedPort> kept = sandbox.ports;
             if (kept.empty()) publish_ports(sandbox);
             set_default_routes(target, sandbox);
+            if (has_name_server(sandbox) && !names_.is_attached(container_id))
+                names_.attach(container_id, target);
         } catch (...) {
             release_addresses(endpoint);
             if (!endpoint.host_link.empty()) host_.remove_link(endpoint.host_link);

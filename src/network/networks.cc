@@ -31,7 +31,8 @@ Networks::Networks(Options options, db::Database& database)
     : options_(with_defaults(std::move(options))),
       database_(database),
       firewall_(options_.table),
-      namespaces_(namespaces_ahead) {
+      namespaces_(namespaces_ahead),
+      names_(options_.names) {
     database_.migrate("network", migrations);
     load();
     next_link_ = static_cast<std::uint32_t>(std::stoul(random_hex(3), nullptr, 16));
@@ -131,9 +132,42 @@ void Networks::store(const Sandbox& sandbox) {
 
 void Networks::publish(Sandbox sandbox) {
     store(sandbox);
-    const std::string id = sandbox.container_id;
-    std::lock_guard lock(mutex_);
-    sandboxes_[id] = std::make_shared<const Sandbox>(std::move(sandbox));
+    const auto next = std::make_shared<const Sandbox>(std::move(sandbox));
+    {
+        std::lock_guard lock(mutex_);
+        sandboxes_[next->container_id] = next;
+    }
+    tell_names(*next);
+}
+
+/// What others call the container in its networks, and whom it asks for all else.
+void Networks::tell_names(const Sandbox& sandbox) {
+    if (!names_.is_there()) return;
+    if (!sandbox.active || !uses_network_names(sandbox)) return names_.remove(sandbox.container_id);
+    names::Record record;
+    record.container_id = sandbox.container_id;
+    record.forwards = false;
+    for (const Endpoint& endpoint : sandbox.endpoints) {
+        const NetworkPointer network = find_network(endpoint.config.network_id);
+        if (!network) continue;
+        record.forwards = record.forwards || !network->internal;
+        if (network->is_predefined()) continue;  // nobody has names there
+        names::Membership& membership = record.networks.emplace_back();
+        membership.network_id = network->id;
+        membership.network_name = network->name;
+        membership.names = names_of(sandbox, endpoint);
+        membership.names.push_back(sandbox.container_id);
+        membership.ipv4 = endpoint.ipv4.base;
+        membership.ipv6 = endpoint.ipv6.base;
+        for (const std::string& link : endpoint.config.links)
+            if (const std::size_t colon = link.find(':'); colon != std::string::npos)
+                membership.links[link.substr(colon + 1)] = link.substr(0, colon);
+    }
+    const auto& servers =
+        sandbox.name_servers.empty() ? options_.name_servers : sandbox.name_servers;
+    for (const std::string& server : servers)
+        if (const auto address = IpAddress::parse(server)) record.servers.push_back(*address);
+    names_.set(record);
 }
 
 NetworkPointer Networks::find_network(const std::string& name) {
@@ -222,6 +256,10 @@ void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::strin
                         !pool.has(address.base))
                         pool.reserve(address.base);
     }
+    if (has_name_server(sandbox)) {
+        tell_names(sandbox);
+        names_.attach(sandbox.container_id, open_namespace(running.at(sandbox.container_id)));
+    }
     ports_.restore(sandbox.container_name, sandbox.ports);
     std::vector<Forward> more = forwards_of(sandbox);
     forwards.insert(forwards.end(), more.begin(), more.end());
@@ -260,6 +298,7 @@ void Networks::restore(const std::map<std::string, pid_t>& running,
             log::error("networks of container {}: {}", sandbox->container_id, error.what());
         }
     }
+    names_.end_predecessors();  // all that they had is ours
     std::vector<NetworkPointer> networks;
     {
         std::lock_guard lock(mutex_);

@@ -2,6 +2,7 @@
 #include "db/database.hh"
 #include "network/firewall.hh"
 #include "network/host_links.hh"
+#include "network/name_server.hh"
 #include "network/namespace_pool.hh"
 #include "network/pools.hh"
 #include "network/port_keeper.hh"
@@ -38,6 +39,8 @@ struct Options {
     bool ipv6 = false;
     std::string range, range_v6;  ///< containers get addresses of these only: "172.17.1.0/24"
     std::string host_gateway;     ///< what "host-gateway" means; "": the network's gateway
+    NameServerOptions names;
+    std::vector<std::string> name_servers;  ///< asked instead of the host's
     /// Held while a subnet is chosen and its bridge made, so that two daemons do not choose alike.
     Path lock_file = "/run/hull-network.lock";
 };
@@ -62,6 +65,7 @@ struct SandboxRequest {
     std::vector<EndpointConfig> endpoints;
     std::vector<PortRequest> ports;
     StringMap legacy_links;
+    std::vector<std::string> name_servers;  ///< asked instead of the host's
 };
 
 /// A started sandbox: what the runtime joins, and what is in it.
@@ -124,6 +128,10 @@ public:
                               pid_t pid);
 
     bool uses_network_names(const Sandbox& sandbox);  ///< has a user-defined network
+    /// Its names are resolved at 127.0.0.11.
+    bool has_name_server(const Sandbox& sandbox) {
+        return names_.is_there() && uses_network_names(sandbox);
+    }
     /// The address by which a container reaches the host; nullopt when it has no network for that.
     std::optional<IpAddress> host_gateway(const Sandbox& sandbox);
     /// Its endpoint that the default route leaves by; null when there is none.
@@ -167,6 +175,7 @@ private:
     void withdraw_ports(Sandbox& sandbox);
     std::vector<Forward> forwards_of(const Sandbox& sandbox);
     void undo_start(Sandbox& sandbox);
+    void tell_names(const Sandbox& sandbox);
     Sandbox copy_sandbox(const std::string& container_id);
     void remove_link_later(const Endpoint& endpoint);
     void remove_links();
@@ -177,6 +186,7 @@ private:
     Firewall firewall_;
     PortKeeper ports_;
     NamespacePool namespaces_;
+    NameServer names_;
 
     std::shared_mutex restore_mutex_;  ///< `restore` alone, or changes of containers; first of all
     /// By hash of the container's id: changes of one container follow each other; second.

@@ -94,7 +94,8 @@ struct Sandbox {
     std::vector<Endpoint> endpoints;     ///< the first one is that of the network mode
     std::vector<PortRequest> wanted_ports;
     std::vector<PublishedPort> ports;
-    StringMap legacy_links;  ///< of the default bridge: alias -> container
+    StringMap legacy_links;                 ///< of the default bridge: alias -> container
+    std::vector<std::string> name_servers;  ///< of --dns
 
     const Endpoint* find_endpoint(const std::string& network_id) const;
 };

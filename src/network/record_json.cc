@@ -196,6 +196,7 @@ json::Value to_json(const Sandbox& sandbox) {
     object.append("wantedPorts", encode_all(sandbox.wanted_ports));
     object.append("ports", encode_all(sandbox.ports));
     object.append("links", sandbox.legacy_links);
+    object.append("nameServers", sandbox.name_servers);
     return object;
 }
 
@@ -216,6 +217,7 @@ Sandbox parse_sandbox(const json::Value& value) {
         sandbox.ports.push_back({text_of(port["protocol"]), port_of(port["containerPort"]),
                                  address_of(port["hostIp"]), port_of(port["hostPort"])});
     sandbox.legacy_links = value["links"].as_string_map();
+    if (value["nameServers"].is_array()) sandbox.name_servers = value["nameServers"].as_strings();
     return sandbox;
 }
 
