@@ -3,9 +3,9 @@
 
 Every engine gets a fresh daemon and store of its own under --scratch (a real file system that overlayfs can use; a
 loop ext4 is best). Engines take turns round by round; a cell is the median [smallest] of its rounds and the ratio of
-the engine to hull. Networks are `none` everywhere: bridges are another topic. Root only.
+the engine to hull. Networks are `none` but for the topic net, which is measured in a network namespace of its own. Root only.
 Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
-Topics: run exec scale memory load ps log compose daemon (all of them when none is given)."""
+Topics: run exec scale memory load ps log compose daemon net (all of them but net when none is given)."""
 import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -26,7 +26,7 @@ class Engine:
         self.env = {**os.environ, "DOCKER_HOST": "unix://" + self.socket}
         self.cli, self.daemon = {
             "hull": ([str(BIN / "hull")], [str(BIN / "hulld"), *common]),
-            "docker": (["/usr/bin/docker"], ["/usr/sbin/dockerd", *common, "--bridge=none", "--iptables=false", "--ip6tables=false", "--live-restore"]),
+            "docker": (["/usr/bin/docker"], ["/usr/sbin/dockerd", *common, "--live-restore", *([] if os.environ.get("HULL_BENCH_NETWORK") else ["--bridge=none", "--iptables=false", "--ip6tables=false"])]),
             "podman": (["podman", "--root", r + "/data", "--runroot", r + "/run", "--tmpdir", r + "/tmp"], None),
         }[name]
         if name == "podman":
@@ -308,7 +308,70 @@ def topic_compose(table, engines, options):
         rounds(chosen, max(3, options.rounds // 3), one)
 
 
-TOPICS = {"compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "log": topic_log, "memory": topic_memory}
+PEER = """
+import socket, sys, threading, time
+def serve(port):
+    listener = socket.create_server(("", port), backlog=512)
+    def one(c):
+        c.setsockopt(6, 1, 1)
+        kind = c.recv(1)
+        while kind and (data := c.recv(1 << 20 if kind == b"t" else 4096)):
+            if kind == b"e": c.sendall(data)
+        c.close()
+    print("ready", flush=True)
+    while True: threading.Thread(target=one, args=(listener.accept()[0],), daemon=True).start()
+def connect(host, port, kind):
+    c = socket.create_connection((host, port), 5)
+    c.setsockopt(6, 1, 1)
+    c.sendall(kind)
+    return c
+def measure(host, port):
+    c, data, total, begin = connect(host, port, b"t"), bytes(1 << 20), 0, time.perf_counter()
+    while time.perf_counter() - begin < 2: total += c.send(data)
+    print(total * 8 / (time.perf_counter() - begin) / 1e9)
+    c.close()
+    c, times = connect(host, port, b"e"), []
+    for _ in range(3000):
+        t = time.perf_counter(); c.send(b"x"); c.recv(1); times.append(time.perf_counter() - t)
+    print(sorted(times)[1500] * 1e6)
+    t = time.perf_counter()
+    for _ in range(400):
+        with connect(host, port, b"e") as c: c.send(b"x"); c.recv(1)
+    print(400 / (time.perf_counter() - t))
+serve(int(sys.argv[2])) if sys.argv[1] == "serve" else measure(sys.argv[2], int(sys.argv[3]))
+"""
+
+
+def topic_net(table, engines, options):
+    """The servers and clients are Python in the containers' network namespaces: paths are compared, not programs."""
+    row = "run --rm true, bridge and a port [ms]"
+    if options.floor:
+        report = subprocess.run([options.floor, "-n", "60", "-q", "0.5", "-m", "tuned", "--", "/bin/busybox", "true"], capture_output=True, text=True).stdout
+        for line in report.splitlines():
+            if "TOTAL seen" in line:
+                table.add(row, "cold floor", float(line.split("|")[2] if "|" in line else line.split()[-1]))
+    rounds(engines, options.rounds * 3, lambda e: table.add(row, e, 1000 * e.run("run", "--rm", "-p", "80", "busybox", "true")))
+
+    def paths(e):
+        port = 21000 + engines.index(e)
+        e.run("run", "-d", "--name", "server", "-p", f"{port}:5000", "busybox", "sleep", "1000")
+        e.run("run", "-d", "--name", "client", "busybox", "sleep", "1000")
+        inside = lambda name: ["nsenter", "-t", e.out("inspect", "-f", "{{.State.Pid}}", name).strip(), "-n"]
+        address = e.out("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "server").strip()
+        server = subprocess.Popen([*inside("server"), sys.executable, "-c", PEER, "serve", "5000"], stdout=subprocess.PIPE)
+        server.stdout.readline()
+        for label, prefix, host, number in (("container to container", inside("client"), address, 5000), ("published, 127.0.0.1", [], "127.0.0.1", port)):
+            values = subprocess.run([*prefix, sys.executable, "-c", PEER, "measure", host, str(number)], capture_output=True, text=True).stdout.split()
+            for unit, value in zip(("throughput [Gbit/s]", "round trip [us]", "connections [1/s]"), values):
+                table.add(f"{label}: {unit}", e, float(value))
+        server.kill()
+        server.wait()
+        e.clear()
+
+    rounds(engines, max(1, options.rounds // 3), paths)
+
+
+TOPICS = {"compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "log": topic_log, "memory": topic_memory, "net": topic_net}
 
 
 def main():
@@ -320,6 +383,9 @@ def main():
     parser.add_argument("--image", help="a docker save archive of about 350 MB for the load topic")
     parser.add_argument("topics", nargs="*")
     options = parser.parse_args()
+    if "net" in options.topics and not os.environ.get("HULL_BENCH_NETWORK"):
+        os.environ["HULL_BENCH_NETWORK"] = "private"
+        os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"', sys.executable, *sys.argv])
     engines = [Engine(name, options.scratch) for name in options.engines.split(",")]
     table = Table(engines)
     try:
@@ -329,7 +395,7 @@ def main():
             e.up()
             e.run("load", "-q", "-i", archive)
             e.run("run", "--rm", "--network", "none", "busybox", "true")
-        for topic in options.topics or TOPICS:
+        for topic in options.topics or [t for t in TOPICS if t != "net"]:
             print(f"… {topic}", file=sys.stderr, flush=True)
             TOPICS[topic](table, engines, options)
     finally:

@@ -21,6 +21,8 @@ constexpr Flag flags[] = {
     flag_named(create_flags, "memory-reservation"),
     flag_named(create_flags, "memory-swap"),
     flag_named(create_flags, "pids-limit"),
+    {"publish-add", 0, FlagType::list, "Publish one more port, at once ([IP:][HOST:]PORT[/PROTO])"},
+    {"publish-rm", 0, FlagType::list, "Withdraw a published port ([IP:][HOST:]PORT[/PROTO])"},
     {"restart", 0, FlagType::text, "What to do when the container exits"},
 };
 
@@ -51,6 +53,15 @@ json::Object make_request(const Arguments& arguments) {
     bytes("memory-reservation", "MemoryReservation");
     bytes("memory-swap", "MemorySwap");
     integer("pids-limit", "PidsLimit");
+    const auto ports = [&](std::string_view flag, std::string member) {
+        api::PortMap map;
+        for (const std::string& text_of_port : arguments.list(flag))
+            for (const PortValue& value : parse_published_ports(text_of_port))
+                map[value.port].push_back(value.binding);
+        if (!map.empty()) request.append(std::move(member), to_json(map));
+    };
+    ports("publish-add", "PublishAdd");
+    ports("publish-rm", "PublishRemove");
     if (arguments.given("restart")) {
         const api::RestartPolicy policy = parse_restart_policy(arguments.text("restart"));
         request.append(
@@ -85,7 +96,7 @@ const Command update_command{
     .name = "container update",
     .aliases = {"update"},
     .usage = "[OPTIONS] CONTAINER [CONTAINER...]",
-    .summary = "Change the limits of one or more containers",
+    .summary = "Change limits, restart policy or published ports of one or more containers",
     .args = at_least(1),
     .flags = flags,
     .run = run,

@@ -41,8 +41,9 @@ PruneReport Engine::prune_containers(const Filters& filters) {
     return implementation_->prune(filters);
 }
 std::vector<std::string> Engine::update_container(const std::string& name,
-                                                  const api::HostConfig& changes) {
-    return implementation_->update(name, changes);
+                                                  const api::HostConfig& changes,
+                                                  const PortChanges& ports) {
+    return implementation_->update(name, changes, ports);
 }
 std::uint64_t Engine::layer_bytes() { return implementation_->layer_bytes(); }
 VolumeService& Engine::volumes() { return implementation_->volumes; }

@@ -124,6 +124,13 @@ struct ExecStartOptions {
     unsigned short rows = 0, columns = 0;
 };
 
+/// Published ports that come and go while a container runs; in Docker's form, "80/tcp" -> where.
+struct PortChanges {
+    api::PortMap added, removed;  ///< removed: a HostIp or HostPort that is "" means every one
+
+    bool empty() const { return added.empty() && removed.empty(); }
+};
+
 struct StatsQuery {
     bool stream = true;     ///< a sample every second until the container is removed
     bool one_shot = false;  ///< not two samples for one answer; only without `stream`
@@ -179,7 +186,8 @@ public:
     /// Changes limits, at once when it runs, and the restart policy: what is zero or absent in
     /// `changes` stays. Returns warnings. Throws conflict for what excludes a limit it has.
     std::vector<std::string> update_container(const std::string& name,
-                                              const api::HostConfig& changes);
+                                              const api::HostConfig& changes,
+                                              const PortChanges& ports = {});
 
     // Streams.
     /// `condition`: "" or "not-running", "next-exit", "removed".

@@ -115,7 +115,8 @@ public:
     void disconnect_network(const std::string& network_name, const std::string& container_name);
 
     // update.cc
-    std::vector<std::string> update(const std::string& name, const api::HostConfig& changes);
+    std::vector<std::string> update(const std::string& name, const api::HostConfig& changes,
+                                    const PortChanges& ports);
 
     // disk_usage.cc
     std::uint64_t layer_bytes();
@@ -210,6 +211,7 @@ private:
 
     // update.cc
     void set_limits(const Definition& definition);
+    void change_ports(const Definition& definition, const PortChanges& ports);
 
     // health.cc
     static void begin_health(RunState& state, const Definition& definition);

@@ -150,7 +150,7 @@ NetworkNames Engine::Implementation::network_names(const Definition& definition,
     names.is_apart = has_private_network(definition.host);
     if (!sandbox) return names;
     if (const auto gateway = networks_.host_gateway(*sandbox)) names.host_gateway = gateway->text();
-    names.has_name_server = networks_.has_name_server(*sandbox);
+    names.has_name_server = sandbox->has_name_server;
     std::string own = definition.config.hostname;
     if (!definition.config.domainname.empty())
         own = fmt::format("{}.{} {}", own, definition.config.domainname, own);

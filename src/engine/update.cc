@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/log.hh"
 #include "engine/implementation.hh"
+#include "engine/networking.hh"
 #include "engine/validate.hh"
 #include "linux/cgroup.hh"
 #include "runtime/convert.hh"
@@ -89,6 +90,28 @@ void apply_changes(api::HostConfig& host, const api::HostConfig& changes) {
     if (!changes.restart_policy.name.empty()) host.restart_policy = changes.restart_policy;
 }
 
+/// What inspect shows of the wish.
+void apply_ports(Definition& definition, const PortChanges& ports) {
+    api::PortMap& map = definition.host.port_bindings;
+    const auto is_any = [](const std::string& wanted, const std::string& value) {
+        return wanted.empty() || wanted == value;
+    };
+    for (const auto& [port, rules] : ports.removed) {
+        const auto found = map.find(port);
+        if (found == map.end()) continue;
+        for (const api::PortBinding& rule : rules)
+            std::erase_if(found->second, [&](const api::PortBinding& binding) {
+                return is_any(rule.host_ip, binding.host_ip) &&
+                       is_any(rule.host_port, binding.host_port);
+            });
+        if (found->second.empty()) map.erase(found);
+    }
+    for (const auto& [port, bindings] : ports.added) {
+        definition.config.exposed_ports.insert(port);
+        map[port].insert(map[port].end(), bindings.begin(), bindings.end());
+    }
+}
+
 }  // namespace
 
 /// Gives the running container the limits of `definition`.
@@ -101,8 +124,25 @@ void Engine::Implementation::set_limits(const Definition& definition) {
         log::warning("container {}: {}", definition.id, warning);
 }
 
+/// Publishes and withdraws at once when the container runs.
+void Engine::Implementation::change_ports(const Definition& definition, const PortChanges& ports) {
+    if (ports.empty()) return;
+    if (!has_networks(definition.host))
+        refuse("container {} has no network of its own to publish ports of", definition.id);
+    std::vector<network::PortRequest> added, removed;
+    const auto collect = [](const api::PortMap& map, std::vector<network::PortRequest>& requests) {
+        for (const auto& [port, bindings] : map)
+            for (network::PortRequest& request : parse_port_bindings(port, bindings))
+                requests.push_back(std::move(request));
+    };
+    collect(ports.added, added);
+    collect(ports.removed, removed);
+    networks_.change_ports(definition.id, added, removed);
+}
+
 std::vector<std::string> Engine::Implementation::update(const std::string& name,
-                                                        const api::HostConfig& changes) {
+                                                        const api::HostConfig& changes,
+                                                        const PortChanges& ports) {
     ContainerPointer container = table_.get(name);
     std::lock_guard operation(container->operation);
     const RecordPointer before = container->snapshot();
@@ -123,10 +163,12 @@ std::vector<std::string> Engine::Implementation::update(const std::string& name,
     apply_changes(definition->host, changes);
     validate_limits(definition->host, host_, warnings);
     validate_restart_policy(definition->host);
+    apply_ports(*definition, ports);
 
     const bool is_live = before->state.is_running();
     try {
         if (is_live) set_limits(*definition);
+        change_ports(*definition, ports);
         write_definition(*container, definition);
     } catch (const Error& error) {
         if (is_live) {

@@ -6,6 +6,7 @@
 #include "base/time.hh"
 
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/epoll.h>
 #include <sys/random.h>
 

@@ -78,6 +78,14 @@ void Networks::check_endpoint(const Network& network, const EndpointConfig& conf
         refuse("network-scoped aliases are only supported for user-defined networks");
 }
 
+void Networks::check_ports(const std::vector<PortRequest>& ports) {
+    for (const PortRequest& port : ports) {
+        protocol_number(port.protocol);
+        if (!port.host_ip.empty() && !IpAddress::parse(port.host_ip))
+            refuse("invalid IP address: {}", port.host_ip);
+    }
+}
+
 void Networks::add_sandbox(const SandboxRequest& request) {
     Sandbox sandbox;
     sandbox.container_id = request.container_id;
@@ -86,11 +94,7 @@ void Networks::add_sandbox(const SandboxRequest& request) {
     sandbox.wanted_ports = request.ports;
     sandbox.legacy_links = request.legacy_links;
     sandbox.name_servers = request.name_servers;
-    for (const PortRequest& port : request.ports) {
-        protocol_number(port.protocol);
-        if (!port.host_ip.empty() && !IpAddress::parse(port.host_ip))
-            refuse("invalid IP address: {}", port.host_ip);
-    }
+    check_ports(request.ports);
     for (const EndpointConfig& config : request.endpoints) {
         const NetworkPointer network = get_network(config.network_id);
         check_endpoint(*network, config);
@@ -288,19 +292,19 @@ std::vector<Forward> Networks::forwards_of(const Sandbox& sandbox) {
     return forwards;
 }
 
-void Networks::publish_ports(Sandbox& sandbox) {
-    if (sandbox.wanted_ports.empty()) return;
+/// Ports of the host for `requests`; none when nothing leads outside: then there is nobody to
+/// publish to.
+std::vector<PublishedPort> Networks::claim_ports(const Sandbox& sandbox,
+                                                 std::vector<PortRequest> requests) {
     const Endpoint* v4 = gateway_endpoint(sandbox, false);
     const Endpoint* v6 = gateway_endpoint(sandbox, true);
-    if (!v4 && !v6) return;  // internal networks only: there is nobody to publish to
+    if (requests.empty() || (!v4 && !v6)) return {};
+    const Endpoint& named = v4 ? *v4 : *v6;
     std::string binding = options_.publish_address;
-    if (const Endpoint* endpoint = v4 ? v4 : v6)
-        if (NetworkPointer network = find_network(endpoint->config.network_id))
-            if (const std::string own =
-                    network->option("com.docker.network.bridge.host_binding_ipv4");
-                !own.empty() && own != "0.0.0.0")
-                binding = own;
-    std::vector<PortRequest> requests = sandbox.wanted_ports;
+    if (NetworkPointer network = find_network(named.config.network_id))
+        if (const std::string own = network->option("com.docker.network.bridge.host_binding_ipv4");
+            !own.empty() && own != "0.0.0.0")
+            binding = own;
     for (PortRequest& request : requests) {
         if (request.host_ip.empty()) request.host_ip = binding;
         if (request.host_ip.empty() && !v4) request.host_ip = "::";
@@ -312,13 +316,14 @@ void Networks::publish_ports(Sandbox& sandbox) {
                         "network that leads outside",
                         request.host_ip, sandbox.container_name, is_v6 ? "IPv6" : "IPv4");
     }
-    const Endpoint& named = v4 ? *v4 : *v6;
-    with_context(
-        [&] {
-        sandbox.ports = ports_.claim(sandbox.container_name, requests, v6 && host_.has_ipv6());
-        },
+    return with_context(
+        [&] { return ports_.claim(sandbox.container_name, requests, v6 && host_.has_ipv6()); },
         "driver failed programming external connectivity on endpoint {} ({})",
         sandbox.container_name, named.id);
+}
+
+void Networks::publish_ports(Sandbox& sandbox) {
+    sandbox.ports = claim_ports(sandbox, sandbox.wanted_ports);
     firewall_.add_forwards(forwards_of(sandbox));
 }
 
@@ -359,7 +364,8 @@ Attached Networks::start_sandbox(const std::string& container_id) {
             plug(target, sandbox, endpoint, *network);
         }
         set_default_routes(target, sandbox);
-        if (has_name_server(sandbox)) names_.attach(container_id, target);
+        sandbox.has_name_server = needs_name_server(sandbox);
+        if (sandbox.has_name_server) names_.attach(container_id, target);
         publish_ports(sandbox);
     } catch (...) {
         undo_start(sandbox);
@@ -396,7 +402,8 @@ void Networks::stop_locked(const std::string& container_id) {
     if (!before || !before->active) return;
     Sandbox sandbox = *before;
     undo_start(sandbox);
-    publish(std::move(sandbox));
+    // Without a row: what does not run any more the next daemon sees for itself.
+    show(std::move(sandbox));
 }
 
 // ---------------------------------------------------------------- while it runs
@@ -424,7 +431,8 @@ SandboxPointer Networks::connect(const std::string& container_id, const Endpoint
             const std::vector<PublishedPort> kept = sandbox.ports;
             if (kept.empty()) publish_ports(sandbox);
             set_default_routes(target, sandbox);
-            if (has_name_server(sandbox) && !names_.is_attached(container_id))
+            sandbox.has_name_server = needs_name_server(sandbox);
+            if (sandbox.has_name_server && !names_.is_attached(container_id))
                 names_.attach(container_id, target);
         } catch (...) {
             release_addresses(endpoint);
@@ -463,6 +471,7 @@ SandboxPointer Networks::disconnect(const std::string& container_id, const std::
         else
             target.route->request(linux_::delete_link(endpoint.interface));
         release_addresses(endpoint);
+        sandbox.has_name_server = needs_name_server(sandbox);
         set_default_routes(target, sandbox);
         if (gateway_endpoint(sandbox, false) || gateway_endpoint(sandbox, true)) {
             firewall_.add_forwards(forwards_of(sandbox));
@@ -472,6 +481,62 @@ SandboxPointer Networks::disconnect(const std::string& container_id, const std::
         }
     }
     publish(std::move(sandbox));
+    return find_sandbox(container_id);
+}
+
+namespace {
+
+bool matches(const PortRequest& rule, const PortRequest& port) {
+    return rule.protocol == port.protocol && rule.container_port == port.container_port &&
+           (rule.host_ip.empty() || rule.host_ip == port.host_ip) &&
+           (rule.host.first == 0 || rule.host.first == port.host.first);
+}
+
+bool matches(const PortRequest& rule, const PublishedPort& port) {
+    return rule.protocol == port.protocol && rule.container_port == port.container_port &&
+           (rule.host_ip.empty() || rule.host_ip == port.host_ip.text()) &&
+           (rule.host.first == 0 || rule.host.first == port.host_port);
+}
+
+}  // namespace
+
+SandboxPointer Networks::change_ports(const std::string& container_id,
+                                      const std::vector<PortRequest>& added,
+                                      const std::vector<PortRequest>& removed) {
+    std::shared_lock not_restoring(restore_mutex_);
+    std::lock_guard change(change_mutex(container_id));
+    const Sandbox before = copy_sandbox(container_id);
+    Sandbox next = before, leaving = before;
+    leaving.ports.clear();
+    for (const PortRequest& rule : removed) {
+        const auto is_meant = [&](const auto& port) { return matches(rule, port); };
+        std::size_t found = std::erase_if(next.wanted_ports, is_meant);
+        for (const PublishedPort& port : next.ports)
+            if (is_meant(port)) leaving.ports.push_back(port);
+        found += std::erase_if(next.ports, is_meant);
+        if (found == 0)
+            throw Error(ErrorKind::not_found, "no published port {}/{} of container {}",
+                        rule.container_port, rule.protocol, next.container_name);
+    }
+    check_ports(added);
+    Sandbox coming = next;
+    coming.ports.clear();
+    if (next.active) coming.ports = claim_ports(next, added);
+    try {
+        firewall_.add_forwards(forwards_of(coming));
+        firewall_.remove_forwards(forwards_of(leaving));
+    } catch (...) {
+        ports_.release(coming.ports);
+        throw;
+    }
+    ports_.release(leaving.ports);
+    if (!coming.ports.empty())
+        for (const Endpoint& endpoint : next.endpoints)
+            if (auto link = host_.find_link(endpoint.host_link); link && link->master != 0)
+                host_.request({linux_::set_hairpin(link->index)});
+    next.wanted_ports.insert(next.wanted_ports.end(), added.begin(), added.end());
+    next.ports.insert(next.ports.end(), coming.ports.begin(), coming.ports.end());
+    publish(std::move(next));
     return find_sandbox(container_id);
 }
 

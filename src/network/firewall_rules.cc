@@ -214,6 +214,13 @@ void add_skeleton(NftBatch& batch) {
                                  .load_meta(NFT_META_OIFNAME, 0)
                                  .in_set(bridges, 0)
                                  .masquerade());
+    const NftData loopback6 = NftData().address(IpAddress::get("::1"));
+    batch.add_rule("source", rule(ipv6(), "the host's loopback to a container")
+                                 .load_network_header(ipv6().source_offset, ipv6().size, 0)
+                                 .equals(0, loopback6)
+                                 .load_meta(NFT_META_OIFNAME, 0)
+                                 .in_set(bridges, 0)
+                                 .masquerade());
     add_source_rules(batch, ipv4());
     add_source_rules(batch, ipv6());
     add_forward_rules(batch);

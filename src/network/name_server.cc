@@ -8,10 +8,11 @@
 #include "linux/namespaces.hh"
 #include "linux/nft.hh"
 
+#include <netinet/in.h>  // before the kernel's headers, which then leave these names alone
+
 #include <linux/netfilter.h>
 #include <linux/netfilter/nf_tables.h>
 #include <linux/netlink.h>
-#include <netinet/in.h>
 #include <poll.h>
 #include <sched.h>
 #include <signal.h>
@@ -19,6 +20,7 @@
 #include <sys/inotify.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
 #include <cstring>
@@ -112,11 +114,23 @@ NameServer::NameServer(NameServerOptions options)
     while (text >> identity.first >> identity.second) predecessors_.push_back(identity);
 }
 
+bool NameServer::host_is_local() const {
+    const auto servers = parse_name_servers(find_file(options_.resolv_conf).value_or(""));
+    return !servers.empty() &&
+           std::all_of(servers.begin(), servers.end(),
+                       [](const IpAddress& server) { return server.is_loopback(); });
+}
+
 NameServer::~NameServer() {
     stop_.request();
     if (watcher_.joinable()) watcher_.join();
-    if (process_)
-        process_->release();  // it ends with the last container, at once when there is none
+    control_ = {};
+    constexpr int goodbye_ms = 1000;
+    // Without containers it ends now, otherwise with the next daemon.
+    if (process_ && sockets_.empty())
+        process_->wait_for(goodbye_ms);
+    else if (process_)
+        process_->release();
     if (sockets_.empty() && is_there()) ::unlink(pid_path(options_).c_str());
 }
 
@@ -148,7 +162,7 @@ void NameServer::start() {
     Command command;
     command.arguments = {options_.program, "--directory", room, "--uid",
                          std::to_string(options_.uid)};
-    command.descriptors = {{pair.second.get(), 3}};
+    command.descriptors.push_back({pair.second.get(), 3});
     command.environment.emplace();
     command.new_session = true;
     process_.emplace(Process::spawn(command));

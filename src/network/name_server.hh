@@ -1,4 +1,5 @@
 #pragma once
+#include "base/file.hh"
 #include "base/process.hh"
 #include "base/stop.hh"
 #include "names/directory.hh"
@@ -38,6 +39,8 @@ public:
     NameServer& operator=(const NameServer&) = delete;
 
     bool is_there() const { return !options_.program.empty(); }
+    /// All of the host's servers are at its loopback.
+    bool host_is_local() const;
     /// Adds or changes what is known of a container.
     void set(const names::Record& record);
     /// Answers in that namespace from now on.

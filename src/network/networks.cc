@@ -132,6 +132,10 @@ void Networks::store(const Sandbox& sandbox) {
 
 void Networks::publish(Sandbox sandbox) {
     store(sandbox);
+    show(std::move(sandbox));
+}
+
+void Networks::show(Sandbox sandbox) {
     const auto next = std::make_shared<const Sandbox>(std::move(sandbox));
     {
         std::lock_guard lock(mutex_);
@@ -142,8 +146,7 @@ void Networks::publish(Sandbox sandbox) {
 
 /// What others call the container in its networks, and whom it asks for all else.
 void Networks::tell_names(const Sandbox& sandbox) {
-    if (!names_.is_there()) return;
-    if (!sandbox.active || !uses_network_names(sandbox)) return names_.remove(sandbox.container_id);
+    if (!sandbox.active || !sandbox.has_name_server) return names_.remove(sandbox.container_id);
     names::Record record;
     record.container_id = sandbox.container_id;
     record.forwards = false;
@@ -231,6 +234,14 @@ bool Networks::uses_network_names(const Sandbox& sandbox) {
     return false;
 }
 
+/// Where names are known, and where the host's resolver listens at the loopback, which is another
+/// one in the container.
+bool Networks::needs_name_server(const Sandbox& sandbox) {
+    if (!names_.is_there() || sandbox.endpoints.empty()) return false;
+    if (uses_network_names(sandbox)) return true;
+    return sandbox.name_servers.empty() && options_.name_servers.empty() && names_.host_is_local();
+}
+
 // ---------------------------------------------------------------- a daemon comes back
 
 void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::string, pid_t>& running,
@@ -256,7 +267,7 @@ void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::strin
                         !pool.has(address.base))
                         pool.reserve(address.base);
     }
-    if (has_name_server(sandbox)) {
+    if (sandbox.has_name_server && names_.is_there()) {
         tell_names(sandbox);
         names_.attach(sandbox.container_id, open_namespace(running.at(sandbox.container_id)));
     }

@@ -127,11 +127,12 @@ public:
     SandboxPointer disconnect(const std::string& container_id, const std::string& network_id,
                               pid_t pid);
 
-    bool uses_network_names(const Sandbox& sandbox);  ///< has a user-defined network
-    /// Its names are resolved at 127.0.0.11.
-    bool has_name_server(const Sandbox& sandbox) {
-        return names_.is_there() && uses_network_names(sandbox);
-    }
+    /// Publishes more ports, at once when the container runs, and withdraws others: of `removed`, a
+    /// host address or port that is not given means every one. Throws not_found for one that is not
+    /// published.
+    SandboxPointer change_ports(const std::string& container_id,
+                                const std::vector<PortRequest>& added,
+                                const std::vector<PortRequest>& removed);
     /// The address by which a container reaches the host; nullopt when it has no network for that.
     std::optional<IpAddress> host_gateway(const Sandbox& sandbox);
     /// Its endpoint that the default route leaves by; null when there is none.
@@ -148,6 +149,7 @@ private:
     void store(const Network& network);
     void store(const Sandbox& sandbox);
     void publish(Sandbox sandbox);
+    void show(Sandbox sandbox);  ///< publish without a row
     std::vector<Subnet> subnets_in_use(const std::string& except_id);
     std::uint32_t mtu_of(const Network& network);
     void restore_sandbox(const Sandbox& sandbox, const std::map<std::string, pid_t>& running,
@@ -171,10 +173,15 @@ private:
     void plug_bridge(const Namespace& target, const Sandbox& sandbox, const Endpoint& endpoint,
                      const Network& network);
     void set_default_routes(const Namespace& target, const Sandbox& sandbox);
+    static void check_ports(const std::vector<PortRequest>& ports);
+    std::vector<PublishedPort> claim_ports(const Sandbox& sandbox,
+                                           std::vector<PortRequest> requests);
     void publish_ports(Sandbox& sandbox);
     void withdraw_ports(Sandbox& sandbox);
     std::vector<Forward> forwards_of(const Sandbox& sandbox);
     void undo_start(Sandbox& sandbox);
+    bool uses_network_names(const Sandbox& sandbox);  ///< has a user-defined network
+    bool needs_name_server(const Sandbox& sandbox);
     void tell_names(const Sandbox& sandbox);
     Sandbox copy_sandbox(const std::string& container_id);
     void remove_link_later(const Endpoint& endpoint);

@@ -96,6 +96,7 @@ struct Sandbox {
     std::vector<PublishedPort> ports;
     StringMap legacy_links;                 ///< of the default bridge: alias -> container
     std::vector<std::string> name_servers;  ///< of --dns
+    bool has_name_server = false;           ///< while active: ours, at 127.0.0.11
 
     const Endpoint* find_endpoint(const std::string& network_id) const;
 };

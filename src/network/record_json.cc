@@ -197,6 +197,7 @@ json::Value to_json(const Sandbox& sandbox) {
     object.append("ports", encode_all(sandbox.ports));
     object.append("links", sandbox.legacy_links);
     object.append("nameServers", sandbox.name_servers);
+    object.append("hasNameServer", sandbox.has_name_server);
     return object;
 }
 
@@ -217,6 +218,7 @@ Sandbox parse_sandbox(const json::Value& value) {
         sandbox.ports.push_back({text_of(port["protocol"]), port_of(port["containerPort"]),
                                  address_of(port["hostIp"]), port_of(port["hostPort"])});
     sandbox.legacy_links = value["links"].as_string_map();
+    sandbox.has_name_server = bool_of(value["hasNameServer"]);
     if (value["nameServers"].is_array()) sandbox.name_servers = value["nameServers"].as_strings();
     return sandbox;
 }

@@ -33,12 +33,18 @@ void container_stats(Call& call) {
         call.exchange.stop_event());
 }
 
-/// POST /containers/{id}/update: limits and the restart policy of HostConfig.
+/// POST /containers/{id}/update: limits and the restart policy of HostConfig. PublishAdd and
+/// PublishRemove are ours: published ports in the form of PortBindings.
 Response update_container(Call& call) {
-    auto changes = call.body_as<api::HostConfig>();
+    const json::Value body = call.body();
+    auto changes =
+        with_context([&] { return api::parse<api::HostConfig>(body); }, "invalid JSON");
+    engine::PortChanges ports;
+    ports.added = api::parse_ports(body["PublishAdd"]);
+    ports.removed = api::parse_ports(body["PublishRemove"]);
     if (call.minor_version < 40) changes.pids_limit.reset();  // older clients cannot mean it
     const std::vector<std::string> warnings =
-        call.engine.update_container(call.path("id"), changes);
+        call.engine.update_container(call.path("id"), changes, ports);
     return Response::json(
         json::Object{{"Warnings", warnings.empty() ? json::Value() : json::Value(warnings)}});
 }

@@ -101,6 +101,10 @@ struct NetworkDisconnectRequest {
     bool force = false;
 };
 
+/// PortBindings: {"80/tcp": [{"HostIp": "", "HostPort": "8080"}]}; null gives none.
+PortMap parse_ports(const json::Value& value);
+json::Value to_json(const PortMap& ports);
+
 json::Value to_json(const PortBinding&);
 void from_json(const json::Value&, PortBinding&);
 json::Value to_json(const EndpointSettings&);

@@ -4,6 +4,13 @@
 
 namespace hull::api {
 
+PortMap parse_ports(const json::Value& value) {
+    PortMap ports;
+    if (!value.is_null()) detail::decode(value, ports);
+    return ports;
+}
+json::Value to_json(const PortMap& ports) { return detail::encode(ports); }
+
 json::Value to_json(const PortBinding& value) { return detail::encode(value); }
 void from_json(const json::Value& json, PortBinding& value) { detail::decode(json, value); }
 json::Value to_json(const EndpointSettings& value) { return detail::encode(value); }
