@@ -207,7 +207,7 @@ void Engine::Implementation::start_locked(Container& container) {
         container.starting = false;
         early_exit = std::exchange(container.early_exit, std::nullopt);
     }
-    if (attached) publish_endpoints(*attached->sandbox, "connect");
+    if (attached && attached->sandbox) publish_endpoints(*attached->sandbox, "connect");
     publish(*record, "start");
     if (early_exit) handle_exit(container, *early_exit);
 }

@@ -206,8 +206,12 @@ network::SandboxRequest make_sandbox_request(const std::string& id, const std::s
     if (mode == "bridge")
         request.legacy_links = links;
     else
-        for (const auto& [alias, container] : links)
-            request.endpoints.front().links.push_back(container + ":" + alias);
+        for (const auto& [alias, container] : links) {
+            // Our command line and new clients say it in both places.
+            std::vector<std::string>& own = request.endpoints.front().links;
+            const std::string link = container + ":" + alias;
+            if (std::find(own.begin(), own.end(), link) == own.end()) own.push_back(link);
+        }
 
     for (const auto& [port, bindings] : host.port_bindings)
         for (network::PortRequest& wanted : parse_port_bindings(port, bindings))

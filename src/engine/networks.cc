@@ -123,10 +123,12 @@ void Engine::Implementation::add_networks(const Definition& definition, const st
     }
 }
 
-/// Interfaces and ports for a start; nothing for who has no networks of its own.
+/// Namespace, interfaces and ports for a start; nothing for who joins another's namespace.
 std::optional<network::Attached> Engine::Implementation::start_networks(
     const Definition& definition) {
-    if (!has_networks(definition.host) || !networks_.find_sandbox(definition.id)) return {};
+    if (!has_private_network(definition.host)) return {};
+    if (!has_networks(definition.host) || !networks_.find_sandbox(definition.id))
+        return network::Attached{networks_.start_alone(definition.id), nullptr};
     return with_context([&] { return networks_.start_sandbox(definition.id); },
                         "failed to set up container networking");
 }
@@ -134,7 +136,10 @@ std::optional<network::Attached> Engine::Implementation::start_networks(
 /// The container has ended: its ports and addresses are free before anybody hears of that.
 network::SandboxPointer Engine::Implementation::stop_networks(const std::string& id) {
     network::SandboxPointer before = networks_.find_sandbox(id);
-    if (!before || !before->active) return nullptr;
+    if (!before || !before->active) {
+        networks_.settle_start(id);
+        return nullptr;
+    }
     try {
         networks_.stop_sandbox(id);
     } catch (const std::exception& error) {

@@ -99,10 +99,10 @@ constexpr int allowed_calls[] = {
 };
 
 constexpr int network_calls[] = {
-    SYS_socket,   SYS_connect,  SYS_getsockname,   SYS_getpeername, SYS_setsockopt,  SYS_getsockopt,
-    SYS_sendto,   SYS_recvfrom, SYS_sendmsg,       SYS_recvmsg,     SYS_shutdown,    SYS_socketpair,
-    SYS_sendmmsg, SYS_eventfd2, SYS_epoll_create1, SYS_epoll_ctl,   SYS_epoll_pwait, SYS_bind,
-    SYS_accept4,
+    SYS_socket,     SYS_connect,     SYS_getsockname, SYS_getpeername, SYS_setsockopt,
+    SYS_getsockopt, SYS_sendto,      SYS_recvfrom,    SYS_sendmsg,     SYS_recvmsg,
+    SYS_shutdown,   SYS_socketpair,  SYS_sendmmsg,    SYS_eventfd2,    SYS_epoll_create1,
+    SYS_epoll_ctl,  SYS_epoll_pwait, SYS_bind,        SYS_accept4,
 };
 
 constexpr sock_filter load(std::uint32_t offset) {

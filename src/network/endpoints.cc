@@ -381,6 +381,15 @@ Attached Networks::start_sandbox(const std::string& container_id) {
     return attached;
 }
 
+std::string Networks::start_alone(const std::string& container_id) {
+    Namespace target = namespaces_.take();
+    enable_ipv6(target);  // of interfaces that somebody else may bring
+    std::string path = target.path();
+    std::lock_guard lock(mutex_);
+    starting_[container_id] = std::move(target);
+    return path;
+}
+
 void Networks::settle_start(const std::string& container_id) {
     Namespace held;  // closed without the lock
     std::lock_guard lock(mutex_);

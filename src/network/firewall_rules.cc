@@ -204,6 +204,12 @@ void add_skeleton(NftBatch& batch) {
                                 .load_network_header(ipv4().destination_offset, 1, 0)
                                 .equals(0, NftData().byte(127))
                                 .verdict(NF_DROP));
+    // The kernel has no route_localnet for IPv6: such packets would be lost, where a refusal sends
+    // clients on to 127.0.0.1.
+    batch.add_rule("local", rule(ipv6(), "::1 cannot leave the host")
+                                .load_network_header(ipv6().destination_offset, ipv6().size, 0)
+                                .equals(0, NftData().address(IpAddress::get("::1")))
+                                .verdict(NF_ACCEPT));
     for (const char* chain : {"arriving", "local"})
         batch.add_rule(chain, rule("to the host itself").match_local_destination().jump("ports"));
     add_port_rules(batch, ipv4());
@@ -211,13 +217,6 @@ void add_skeleton(NftBatch& batch) {
     batch.add_rule("source", rule(ipv4(), "the host's loopback to a container")
                                  .load_network_header(ipv4().source_offset, 1, 0)
                                  .equals(0, NftData().byte(127))
-                                 .load_meta(NFT_META_OIFNAME, 0)
-                                 .in_set(bridges, 0)
-                                 .masquerade());
-    const NftData loopback6 = NftData().address(IpAddress::get("::1"));
-    batch.add_rule("source", rule(ipv6(), "the host's loopback to a container")
-                                 .load_network_header(ipv6().source_offset, ipv6().size, 0)
-                                 .equals(0, loopback6)
                                  .load_meta(NFT_META_OIFNAME, 0)
                                  .in_set(bridges, 0)
                                  .masquerade());

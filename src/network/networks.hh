@@ -116,6 +116,8 @@ public:
     SandboxPointer find_sandbox(const std::string& container_id);
     /// Interfaces, addresses and ports for a start; undone when it throws.
     Attached start_sandbox(const std::string& container_id);
+    /// A namespace with nothing but its loopback, for a start of a container without networks.
+    std::string start_alone(const std::string& container_id);
     /// The container has joined the namespace: our hold on it goes.
     void settle_start(const std::string& container_id);
     /// The container has ended: ports and addresses are free.

@@ -37,8 +37,7 @@ void container_stats(Call& call) {
 /// PublishRemove are ours: published ports in the form of PortBindings.
 Response update_container(Call& call) {
     const json::Value body = call.body();
-    auto changes =
-        with_context([&] { return api::parse<api::HostConfig>(body); }, "invalid JSON");
+    auto changes = with_context([&] { return api::parse<api::HostConfig>(body); }, "invalid JSON");
     engine::PortChanges ports;
     ports.added = api::parse_ports(body["PublishAdd"]);
     ports.removed = api::parse_ports(body["PublishRemove"]);
