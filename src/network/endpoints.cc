@@ -349,7 +349,8 @@ void Networks::undo_start(Sandbox& sandbox) {
         remove_link_later(endpoint);
         endpoint = rested(endpoint);
     }
-    sandbox.active = false;
+    sandbox.active = sandbox.has_name_server = false;
+    sandbox.name_server_port = 0;
 }
 
 Attached Networks::start_sandbox(const std::string& container_id) {
@@ -365,7 +366,8 @@ Attached Networks::start_sandbox(const std::string& container_id) {
         }
         set_default_routes(target, sandbox);
         sandbox.has_name_server = needs_name_server(sandbox);
-        if (sandbox.has_name_server) names_.attach(container_id, target);
+        if (sandbox.has_name_server)
+            sandbox.name_server_port = names_.attach(container_id, target, 0);
         publish_ports(sandbox);
     } catch (...) {
         undo_start(sandbox);
@@ -442,7 +444,8 @@ SandboxPointer Networks::connect(const std::string& container_id, const Endpoint
             set_default_routes(target, sandbox);
             sandbox.has_name_server = needs_name_server(sandbox);
             if (sandbox.has_name_server && !names_.is_attached(container_id))
-                names_.attach(container_id, target);
+                sandbox.name_server_port =
+                    names_.attach(container_id, target, sandbox.name_server_port);
         } catch (...) {
             release_addresses(endpoint);
             if (!endpoint.host_link.empty()) host_.remove_link(endpoint.host_link);

@@ -41,6 +41,8 @@ const char* const resolver_address = "127.0.0.11";
 Fd bind_resolver(int type, std::uint16_t& port) {
     Fd socket(::socket(AF_INET, type | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
     if (!socket) throw_errno(errno, "socket");
+    const int on = 1;  // beside the sockets of the hull-names before
+    ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEPORT, &on, sizeof on);
     sockaddr_in address{};
     address.sin_family = AF_INET;
     address.sin_port = htons(port);
@@ -78,11 +80,13 @@ void redirect_port(NftBatch& batch, const Protocol& protocol, std::uint16_t port
     rule("answers", source, source_port, port, dns_port);
 }
 
-void add_redirects(std::uint16_t port) {
+void add_redirects(std::uint16_t port, bool replace) {
     linux_::NetlinkSocket socket(NETLINK_NETFILTER);
     NftBatch batch("hull-names", NFPROTO_IPV4);
-    batch.add_table();  // so that the deletion always finds one
-    batch.delete_table();
+    if (replace) {
+        batch.add_table();  // so that the deletion always finds one
+        batch.delete_table();
+    }
     batch.add_table();
     constexpr std::int32_t before_all = -300;
     batch.add_chain({"output", "filter", NF_INET_LOCAL_OUT, before_all});
@@ -134,17 +138,22 @@ NameServer::~NameServer() {
     if (sockets_.empty() && is_there()) ::unlink(pid_path(options_).c_str());
 }
 
-NameServer::Sockets NameServer::open_sockets(const Namespace& target) {
+NameServer::Sockets NameServer::open_sockets(const Namespace& target, std::uint16_t& port) {
     constexpr int most_tries = 16, backlog = 16;
     const linux_::NamespaceVisit visit(target.fd.get(), CLONE_NEWNET);
+    const bool has_rules = port != 0;
     for (int i = 0; i < most_tries; ++i) {
-        std::uint16_t port = 0;
+        const std::uint16_t wanted = port;
         Sockets sockets;
         sockets.udp = bind_resolver(SOCK_DGRAM, port);
         sockets.tcp = bind_resolver(SOCK_STREAM, port);
-        if (!sockets.udp || !sockets.tcp) continue;
+        if (!sockets.udp || !sockets.tcp) {
+            port = 0;  // the container has it by now
+            continue;
+        }
         if (::listen(sockets.tcp.get(), backlog) != 0) throw_errno(errno, "listen");
-        add_redirects(port);
+        // Rules that lead there already stay: replacing them costs an RCU grace period.
+        if (wanted == 0) add_redirects(port, has_rules);
         return sockets;
     }
     throw Error(ErrorKind::unavailable, "no port for the name server is free in the container");
@@ -204,12 +213,14 @@ void NameServer::set(const names::Record& record) {
     send(json::Object{{"order", "set"}, {"record", names::to_json(record)}});
 }
 
-void NameServer::attach(const std::string& container_id, const Namespace& target) {
-    Sockets sockets = open_sockets(target);
+std::uint16_t NameServer::attach(const std::string& container_id, const Namespace& target,
+                                 std::uint16_t port) {
+    Sockets sockets = open_sockets(target, port);
     std::lock_guard lock(mutex_);
     start();
     send(json::Object{{"order", "attach"}, {"container", container_id}}, &sockets);
     sockets_[container_id] = std::move(sockets);
+    return port;
 }
 
 bool NameServer::is_attached(const std::string& container_id) {

@@ -5,6 +5,7 @@
 #include "names/directory.hh"
 #include "network/namespace_pool.hh"
 
+#include <cstdint>
 #include <map>
 #include <mutex>
 #include <optional>
@@ -43,8 +44,10 @@ public:
     bool host_is_local() const;
     /// Adds or changes what is known of a container.
     void set(const names::Record& record);
-    /// Answers in that namespace from now on.
-    void attach(const std::string& container_id, const Namespace& target);
+    /// Answers in that namespace from now on. `port` is where it did so before, 0 when it has not.
+    /// Returns the port.
+    std::uint16_t attach(const std::string& container_id, const Namespace& target,
+                         std::uint16_t port);
     bool is_attached(const std::string& container_id);
     void remove(const std::string& container_id);
     /// Everything an earlier daemon's hull-names had is attached here: it ends.
@@ -54,7 +57,7 @@ private:
     struct Sockets {
         Fd udp, tcp;
     };
-    static Sockets open_sockets(const Namespace& target);
+    static Sockets open_sockets(const Namespace& target, std::uint16_t& port);
     void start();  ///< with mutex_ held
     void write_processes();
     void send(const json::Value& message, const Sockets* sockets = nullptr);

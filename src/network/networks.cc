@@ -249,7 +249,8 @@ void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::strin
     if (!sandbox.active) return;
     if (!running.contains(sandbox.container_id)) {
         Sandbox next = sandbox;
-        next.active = false;
+        next.active = next.has_name_server = false;
+        next.name_server_port = 0;
         next.ports.clear();
         for (Endpoint& endpoint : next.endpoints) {
             if (!endpoint.host_link.empty()) host_.remove_link(endpoint.host_link);
@@ -269,7 +270,11 @@ void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::strin
     }
     if (sandbox.has_name_server && names_.is_there()) {
         tell_names(sandbox);
-        names_.attach(sandbox.container_id, open_namespace(running.at(sandbox.container_id)));
+        Sandbox next = sandbox;
+        next.name_server_port =
+            names_.attach(sandbox.container_id, open_namespace(running.at(sandbox.container_id)),
+                          sandbox.name_server_port);
+        if (next.name_server_port != sandbox.name_server_port) publish(std::move(next));
     }
     ports_.restore(sandbox.container_name, sandbox.ports);
     std::vector<Forward> more = forwards_of(sandbox);

@@ -97,6 +97,7 @@ struct Sandbox {
     StringMap legacy_links;                 ///< of the default bridge: alias -> container
     std::vector<std::string> name_servers;  ///< of --dns
     bool has_name_server = false;           ///< while active: ours, at 127.0.0.11
+    std::uint16_t name_server_port = 0;     ///< where that really listens
 
     const Endpoint* find_endpoint(const std::string& network_id) const;
 };

@@ -198,6 +198,7 @@ json::Value to_json(const Sandbox& sandbox) {
     object.append("links", sandbox.legacy_links);
     object.append("nameServers", sandbox.name_servers);
     object.append("hasNameServer", sandbox.has_name_server);
+    object.append("nameServerPort", sandbox.name_server_port);
     return object;
 }
 
@@ -219,6 +220,7 @@ Sandbox parse_sandbox(const json::Value& value) {
                                  address_of(port["hostIp"]), port_of(port["hostPort"])});
     sandbox.legacy_links = value["links"].as_string_map();
     sandbox.has_name_server = bool_of(value["hasNameServer"]);
+    sandbox.name_server_port = port_of(value["nameServerPort"]);
     if (value["nameServers"].is_array()) sandbox.name_servers = value["nameServers"].as_strings();
     return sandbox;
 }
