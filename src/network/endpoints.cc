@@ -232,6 +232,12 @@ void Networks::plug(const Namespace& target, const Sandbox& sandbox, Endpoint& e
     for (const Subnet& address : {endpoint.ipv4, endpoint.ipv6})
         if (!address.empty()) messages.push_back(linux_::add_address(link->index, address));
     target.route->request(messages);
+    // An interface passes packets once the kernel's link watch has run, up to a second later. Who
+    // asks for it makes that happen (rtnl_getlink, since 6.8): from the inside to the outside.
+    linux_::find_link(*target.route, endpoint.interface);
+    if (network.driver != "bridge") return;
+    host_.find_link(endpoint.host_link);
+    host_.find_link(network.interface);
 }
 
 /// The endpoint that the default route leaves by: highest priority, then the network's name.
