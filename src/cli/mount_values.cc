@@ -45,6 +45,7 @@ api::Mount parse_mount(std::string_view text) {
         if (!mount.tmpfs_options) mount.tmpfs_options.emplace();
         return *mount.tmpfs_options;
     };
+    std::string id_map;
     const auto put = [](api::StringMap& map, std::string_view item) {
         const auto [name, value] = cut(item, '=');
         map[std::string(name)] = value.value_or("");
@@ -67,6 +68,8 @@ api::Mount parse_mount(std::string_view text) {
                 mount.read_only = true;
             else if (key == "volume-nocopy")
                 volume().no_copy = true;
+            else if (key == "bind-create-src")
+                bind().create_mountpoint = true;
             else
                 fail("invalid field '{}' must be a key=value pair", field);
         } else if (key == "type") {
@@ -81,6 +84,10 @@ api::Mount parse_mount(std::string_view text) {
             mount.consistency = lower(value);
         } else if (key == "bind-propagation") {
             bind().propagation = lower(value);
+        } else if (key == "bind-create-src") {
+            bind().create_mountpoint = boolean();
+        } else if (key == "map" || key == "idmap") {
+            id_map = key + "=" + value;
         } else if (key == "bind-recursive") {
             if (value == "disabled")
                 bind().non_recursive = true;
@@ -124,6 +131,11 @@ api::Mount parse_mount(std::string_view text) {
     }
     if (mount.type.empty()) fail("type is required");
     if (mount.target.empty()) fail("target is required");
+    if (!id_map.empty()) {
+        if (mount.type != "bind" && mount.type != "volume")
+            fail("only mounts of type bind and volume can have their ids mapped");
+        (mount.type == "bind" ? bind().id_map : volume().id_map) = id_map;
+    }
     const auto refuse_mix = [&](std::string_view kind, bool present) {
         if (present && mount.type != kind)
             fail("cannot mix '{}-*' options with mount type '{}'", kind, mount.type);

@@ -8,6 +8,7 @@
 #include "engine/implementation.hh"
 #include "engine/merge.hh"
 #include "engine/mounts.hh"
+#include "engine/staged_mounts.hh"
 #include "engine/text.hh"
 #include "oci/image_config.hh"
 #include "store/space.hh"
@@ -107,10 +108,13 @@ void Engine::Implementation::run_on_files(
     command.program = join(options_.programs, "hull-files");
     const std::optional<LiveRoot> live = find_live_root(record.state);
     std::optional<MountedVolumes> mounted;
+    StagedMounts staged(staging_directory());
     if (!live && !command.request.mounts.empty()) {
         mounted.emplace(volumes.volumes(), record.definition->plan,
                         "a copy of files of container " + record.id().substr(0, 12));
-        command.request.mounts = to_binds(mounted->plan());
+        std::vector<PlannedMount> plan = mounted->plan();
+        staged.stage(plan, store_);
+        command.request.mounts = to_binds(plan);
     }
     if (live) {
         command.request.running = true;

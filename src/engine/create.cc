@@ -123,6 +123,14 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
 
     Definition planned = make_definition(created.id, request, *image);
     (void)seccomp_of(planned);  // a bad profile is refused here
+    std::vector<store::Lease> mounted_images;
+    for (PlannedMount& mount : planned.plan) {
+        if (mount.type != PlannedMount::Type::image) continue;
+        const image::ImagePointer mounted = images_.get_image(mount.source);
+        mounted_images.push_back(images_.lease_image(*mounted));
+        mount.image_id = mounted->id;
+        mount.diff_ids = mounted->diff_ids;
+    }
     volumes.take(planned.plan, created.id);
     Rollback give_back([&, plan = planned.plan] { volumes.give_back(plan, created.id, true); });
     planned.mounts = to_mount_points(planned.plan);

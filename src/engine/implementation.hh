@@ -234,6 +234,7 @@ private:
     SpecInputs spec_inputs(const Definition& definition, const SeccompChoice& seccomp);
     SeccompChoice seccomp_of(const Definition& definition);
     pid_t running_pid(const std::string& name);
+    Path staging_directory() const { return join(options_.exec_root, "mounts"); }
     ContainerPaths paths(const std::string& id) const { return ContainerPaths(options_, id); }
 
     const Options options_;

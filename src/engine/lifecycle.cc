@@ -6,6 +6,7 @@
 #include "engine/mounts.hh"
 #include "engine/names.hh"
 #include "engine/signals.hh"
+#include "engine/staged_mounts.hh"
 #include "engine/text.hh"
 #include "engine/validate.hh"
 #include "linux/cgroup.hh"
@@ -105,12 +106,6 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     write_network_files(where, definition, options_,
                         network_names(definition, attached ? attached->sandbox.get() : nullptr));
 
-    for (const PlannedMount& mount : mounts)
-        if (mount.type == PlannedMount::Type::bind && mount.create_source &&
-            !sys::find_stat(mount.source))
-            sys::mkdir_all(mount.source, 0755);
-    check_bind_sources(mounts);
-
     const SeccompChoice seccomp = seccomp_of(definition);
     SpecInputs inputs = spec_inputs(definition, seccomp);
     inputs.mounts = &mounts;
@@ -149,9 +144,14 @@ void Engine::Implementation::start_locked(Container& container) {
     std::vector<PlannedMount> plan = record->definition->plan;
     bool has_volumes = false;
     std::optional<network::Attached> attached;
+    StagedMounts staged(staging_directory());
     try {
         volumes.mount(plan, container.id);
         has_volumes = true;
+        make_bind_sources(plan);
+        staged.stage(plan, store_);
+        check_propagation(plan);
+        map_ids(plan, record->definition->config.user);
         attached = start_networks(*record->definition);
         mounts = prepare_bundle(*record, plan, attached);
     } catch (const Error& error) {

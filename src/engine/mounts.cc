@@ -2,6 +2,8 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "engine/id_mapping.hh"
+#include "engine/mount_requests.hh"
 #include "engine/text.hh"
 
 #include <algorithm>
@@ -12,12 +14,6 @@
 namespace hull::engine {
 
 namespace {
-
-constexpr std::array propagations = {"private", "rprivate", "shared", "rshared", "slave", "rslave"};
-
-bool is_propagation(std::string_view word) {
-    return std::find(propagations.begin(), propagations.end(), word) != propagations.end();
-}
 
 [[noreturn]] void refuse_bind(const std::string& bind) {
     throw Error(ErrorKind::invalid_argument, "invalid volume specification: '{}'", bind);
@@ -59,6 +55,10 @@ void apply_bind_mode(PlannedMount& mount, const std::string& mode, const std::st
             once("copy");
             if (mount.type == PlannedMount::Type::bind) refuse_bind(bind);
             mount.copy_up = false;
+        } else if (word == "map=host" || word.starts_with("idmap=")) {
+            once("ids");
+            mount.id_map = word;
+            check_id_map(word);
         } else {
             throw Error(ErrorKind::invalid_argument, "invalid mode: {}", mode);
         }
@@ -85,100 +85,6 @@ PlannedMount parse_bind(const std::string& bind, const std::string& volume_drive
         apply_bind_mode(mount, parts[2], bind);
     }
     if (mount.type == PlannedMount::Type::volume && mount.mode.empty()) mount.mode = "z";
-    return mount;
-}
-
-/// True for a relative path that leaves where it begins.
-bool is_outside(const std::string& path) {
-    const Path clean = clean_path(path);
-    return clean == ".." || clean.starts_with("../");
-}
-
-[[noreturn]] void refuse_mount(const api::Mount& mount, std::string_view reason) {
-    throw Error(ErrorKind::invalid_argument, "invalid mount config for type \"{}\": {}", mount.type,
-                reason);
-}
-
-PlannedMount plan_bind(const api::Mount& request) {
-    PlannedMount mount;
-    if (request.source.empty()) refuse_mount(request, "field Source must not be empty");
-    if (!request.source.starts_with('/'))
-        refuse_mount(request, fmt::format("invalid mount path: '{}' mount path must be absolute",
-                                          request.source));
-    mount.source = clean_path(request.source);
-    if (const auto& options = request.bind_options) {
-        if (!options->propagation.empty() && !is_propagation(options->propagation))
-            refuse_mount(request, "invalid propagation mode: " + options->propagation);
-        mount.propagation = options->propagation;
-        mount.recursive = !options->non_recursive;
-        mount.create_source = options->create_mountpoint;
-        mount.recursive_read_only = !options->read_only_non_recursive;
-    }
-    return mount;
-}
-
-PlannedMount plan_tmpfs(const api::Mount& request) {
-    PlannedMount mount;
-    mount.type = PlannedMount::Type::tmpfs;
-    if (!request.source.empty()) refuse_mount(request, "field Source must not be specified");
-    mount.options = {"noexec", "nosuid", "nodev"};
-    if (const auto& options = request.tmpfs_options) {
-        if (options->size_bytes > 0)
-            mount.options.push_back(fmt::format("size={}", options->size_bytes));
-        if (options->mode > 0) mount.options.push_back(fmt::format("mode={:o}", options->mode));
-        for (const auto& pair : options->options) {
-            if (pair.empty() || pair.size() > 2) refuse_mount(request, "invalid option");
-            if (pair[0] == "exec") std::erase(mount.options, "noexec");
-            mount.options.push_back(pair.size() == 2 ? pair[0] + "=" + pair[1] : pair[0]);
-        }
-    }
-    if (request.read_only) mount.options.push_back("ro");
-    return mount;
-}
-
-PlannedMount plan_volume(const api::Mount& request) {
-    PlannedMount mount;
-    mount.type = PlannedMount::Type::volume;
-    mount.volume = request.source;
-    mount.anonymous = request.source.empty();
-    mount.copy_up = true;
-    mount.mode = "z";
-    if (const auto& options = request.volume_options) {
-        mount.copy_up = !options->no_copy;
-        mount.labels = options->labels;
-        mount.subpath = options->subpath;
-        if (!mount.subpath.empty() && mount.anonymous)
-            refuse_mount(request, "must not set Subpath when using anonymous volumes");
-        if (mount.subpath.starts_with('/') || is_outside(mount.subpath))
-            refuse_mount(request, "subpath must be a relative path within the volume");
-        if (options->driver_config) {
-            mount.driver = options->driver_config->name;
-            mount.driver_options = options->driver_config->options;
-        }
-    }
-    return mount;
-}
-
-PlannedMount plan_mount(const api::Mount& request) {
-    if (request.target.empty()) refuse_mount(request, "field Target must not be empty");
-    if (!request.target.starts_with('/'))
-        refuse_mount(request, fmt::format("invalid mount path: '{}' mount path must be absolute",
-                                          request.target));
-    PlannedMount mount;
-    if (request.type == "bind")
-        mount = plan_bind(request);
-    else if (request.type == "tmpfs")
-        mount = plan_tmpfs(request);
-    else if (request.type == "volume")
-        mount = plan_volume(request);
-    else if (request.type == "image" || request.type == "npipe" || request.type == "cluster")
-        throw Error(ErrorKind::unsupported, "mount type {} is not supported yet", request.type);
-    else
-        throw Error(ErrorKind::invalid_argument, "mount type unknown: \"{}\"", request.type);
-    mount.destination = clean_path(request.target);
-    if (mount.destination == "/")
-        refuse_mount(request, "invalid specification: destination can't be '/'");
-    mount.read_only = request.read_only;
     return mount;
 }
 
@@ -253,7 +159,7 @@ std::vector<PlannedMount> plan_mounts(const api::ContainerConfig& config,
         mounts.push_back(std::move(mount));
     };
     for (const std::string& bind : host.binds) add(parse_bind(bind, host.volume_driver));
-    for (const api::Mount& mount : host.mounts) add(plan_mount(mount));
+    for (const api::Mount& mount : host.mounts) add(plan_mount_request(mount));
     for (const auto& [destination, options] : host.tmpfs) add(plan_tmpfs(destination, options));
     std::set<Path> from_others;
     for (auto mount = inherited.rbegin(); mount != inherited.rend(); ++mount)
@@ -296,6 +202,14 @@ std::vector<PlannedMount> inherit_mounts(const std::vector<PlannedMount>& plan,
     return mounts;
 }
 
+void make_bind_sources(const std::vector<PlannedMount>& mounts) {
+    for (const PlannedMount& mount : mounts)
+        if (mount.type == PlannedMount::Type::bind && mount.create_source &&
+            !sys::find_stat(mount.source))
+            sys::mkdir_all(mount.source, 0755);
+    check_bind_sources(mounts);
+}
+
 void check_bind_sources(const std::vector<PlannedMount>& mounts) {
     for (const PlannedMount& mount : mounts)
         if (mount.type == PlannedMount::Type::bind && !mount.create_source &&
@@ -323,6 +237,11 @@ std::vector<api::MountPoint> to_mount_points(const std::vector<PlannedMount>& mo
             point.source = mount.source;
             point.driver = mount.driver;
             point.propagation = mount.propagation;
+        } else if (mount.type == PlannedMount::Type::image) {
+            point.type = "image";
+            point.name = mount.image_id;
+            point.source = mount.source;
+            point.rw = false;
         } else {
             point.type = "tmpfs";
         }
@@ -345,6 +264,8 @@ oci::Mount to_spec_mount(const PlannedMount& mount) {
     result.options.push_back(mount.recursive ? "rbind" : "bind");
     if (mount.read_only) result.options.push_back(mount.recursive_read_only ? "rro" : "ro");
     result.options.push_back(mount.propagation.empty() ? "rprivate" : mount.propagation);
+    result.uid_mappings = mount.uid_mappings;
+    result.gid_mappings = mount.gid_mappings;
     return result;
 }
 

@@ -20,6 +20,8 @@ std::vector<PlannedMount> plan_mounts(const api::ContainerConfig& config,
 /// Throws invalid_argument for one that is no mode.
 std::vector<PlannedMount> inherit_mounts(const std::vector<PlannedMount>& plan,
                                          const std::string& mode);
+/// Makes the sources that -v makes and checks the others, for a start.
+void make_bind_sources(const std::vector<PlannedMount>& mounts);
 /// Throws invalid_argument when a `--mount type=bind` has no source on this host.
 void check_bind_sources(const std::vector<PlannedMount>& mounts);
 

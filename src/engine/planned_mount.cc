@@ -8,7 +8,7 @@ namespace hull::engine {
 
 namespace {
 
-constexpr std::string_view type_names[] = {"bind", "tmpfs", "volume"};
+constexpr std::string_view type_names[] = {"bind", "tmpfs", "volume", "image"};
 
 PlannedMount::Type parse_type(std::string_view text) {
     for (std::size_t i = 0; i < std::size(type_names); ++i)
@@ -35,6 +35,9 @@ json::Value to_json(const PlannedMount& mount) {
         {"propagation", mount.propagation},
         {"mode", mount.mode},
         {"options", mount.options},
+        {"id_map", mount.id_map},
+        {"image_id", mount.image_id},
+        {"diff_ids", mount.diff_ids},
     };
 }
 
@@ -55,6 +58,9 @@ PlannedMount parse_planned_mount(const json::Value& value) {
     mount.propagation = value["propagation"].as_string();
     mount.mode = value["mode"].as_string();
     mount.options = value["options"].as_strings();
+    if (value["id_map"].is_string()) mount.id_map = value["id_map"].as_string();
+    if (value["image_id"].is_string()) mount.image_id = value["image_id"].as_string();
+    mount.diff_ids = value["diff_ids"].as_strings();
     return mount;
 }
 

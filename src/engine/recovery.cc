@@ -3,6 +3,7 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 #include "engine/implementation.hh"
+#include "engine/staged_mounts.hh"
 #include "engine/text.hh"
 #include "linux/apparmor.hh"
 #include "shim/launch_config.hh"
@@ -79,6 +80,10 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
             uses.push_back({record->id(), record->definition->image_id,
                             record->definition->config.image, record->state.is_running(),
                             record->definition->diff_ids});
+            for (const PlannedMount& mount : record->definition->plan)
+                if (mount.type == PlannedMount::Type::image)
+                    uses.push_back({record->id(), mount.image_id, mount.source,
+                                    record->state.is_running(), mount.diff_ids});
         }
         return uses;
     });
@@ -90,6 +95,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
         event.actor = {id, attributes};
         events.publish(std::move(event));
     });
+    StagedMounts::clear(staging_directory());
     adopt_all();
     volumes.drop_unused_mounts();
     remove_strays();

@@ -449,7 +449,7 @@ api::SystemInfo Engine::Implementation::info() {
                           {"Native Overlay Diff", "true"}};
     info.log_plugins = {"json-file", "local", "none"};
     info.network_plugins = {"bridge", "host", "ipvlan", "macvlan", "null"};
-    info.volume_plugins = {"local"};
+    info.volume_plugins = volumes.volumes().list_drivers();
     info.memory_limit = host_.has_memory_cgroup;
     info.swap_limit = host_.has_swap_limit;
     info.cpu_cfs_period = info.cpu_cfs_quota = info.cpu_shares = host_.has_cpu_cgroup;

@@ -96,7 +96,11 @@ api::Volume VolumeService::view(const volume::Volume& volume) {
     result.labels = to_api(volume.labels);
     result.options = to_api(volume.options);
     result.scope = volumes_.scope(volume);
-    result.mountpoint = volumes_.find_path(volume);
+    try {
+        result.mountpoint = volumes_.find_path(volume);
+    } catch (const Error& error) {  // its plugin is away
+        log::info("volume {}: {}", volume.name, error.message());
+    }
     return result;
 }
 
@@ -116,7 +120,7 @@ api::Volume VolumeService::create(const api::VolumeCreateRequest& request) {
 }
 
 api::Volume VolumeService::inspect(const std::string& name) {
-    const volume::VolumePointer volume = volumes_.get(name);
+    const volume::VolumePointer volume = volumes_.get_anywhere(name);
     api::Volume result = view(*volume);
     result.status = volumes_.status(*volume);
     return result;
@@ -126,7 +130,12 @@ api::VolumeList VolumeService::list(const Filters& filters) {
     check_filters(filters, {"dangling", "driver", "label", "name"});
     const std::optional<bool> dangling = find_flag(filters, "dangling");
     api::VolumeList result;
-    for (const volume::VolumePointer& volume : volumes_.list()) {
+    std::vector<volume::VolumePointer> all = volumes_.list();
+    std::vector<std::string> warnings;
+    for (volume::VolumePointer& volume : volumes_.list_of_plugins(warnings))
+        all.push_back(std::move(volume));
+    if (!warnings.empty()) result.warnings = warnings;
+    for (const volume::VolumePointer& volume : all) {
         if (!fits_labels(*volume, filters)) continue;
         if (filters.contains("driver") &&
             !any_holds(filters, "driver", [&](const auto& name) { return name == volume->driver; }))
@@ -142,10 +151,15 @@ api::VolumeList VolumeService::list(const Filters& filters) {
 }
 
 void VolumeService::remove(const std::string& name, bool force) {
-    const volume::VolumePointer volume = volumes_.find(name);
-    if (!volume && force) return;
+    volume::VolumePointer volume;
+    try {
+        volume = volumes_.get_anywhere(name);
+    } catch (const Error&) {
+        if (force) return;
+        throw;
+    }
     const Path leftover = volumes_.remove(name, force);
-    publish(name, "destroy", {{"driver", volume ? volume->driver : volume::local_driver}});
+    publish(name, "destroy", {{"driver", volume->driver}});
     if (!leftover.empty()) cleaner_.add({name, {leftover}, ""});
 }
 
@@ -196,7 +210,7 @@ void VolumeService::take(std::vector<PlannedMount>& plan, const std::string& con
             const volume::Created created = volumes_.create(request);
             mount.volume = created.volume->name;
             mount.driver = created.volume->driver;
-            mount.source = volumes_.find_path(*created.volume);
+            mount.source = view(*created.volume).mountpoint;
             mount.copy_up &= mount.subpath.empty();
             taken.push_back(mount);
             if (created.is_new) publish(mount.volume, "create", {{"driver", mount.driver}});

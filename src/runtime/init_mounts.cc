@@ -413,14 +413,15 @@ void mount_init_program(InitContext& context) {
 
 void pivot_into_rootfs(InitContext& context) {
     if (context.no_pivot) return move_into_rootfs(context);
+    const Fd old_root = sys::open("/", O_PATH | O_DIRECTORY);
     if (::fchdir(context.root.get()) != 0) throw_errno(errno, "entering the rootfs");
     // Both on the same place: the old root ends on top of the new one and is taken off
     // (pivot_root(2)).
     if (::syscall(SYS_pivot_root, ".", ".") != 0) throw_errno(errno, "pivot_root");
-    // Unmounting a shared tree would unmount it on the host, too.
-    if (!context.spec->linux_.rootfs_propagation.empty() &&
-        ::mount(nullptr, ".", nullptr, MS_SLAVE | MS_REC, nullptr) != 0)
-        throw_errno(errno, "making the old root a slave");
+    // Unmounting a shared tree would unmount it on the host, too. Not by the path ".", which is the
+    // new root: what it has from the host is to stay shared with it.
+    if (!context.spec->linux_.rootfs_propagation.empty())
+        linux_::set_propagation(old_root.get(), MS_SLAVE, true);
     if (::umount2(".", MNT_DETACH) != 0) throw_errno(errno, "detaching the old root");
     if (::chdir("/") != 0) throw_errno(errno, "chdir /");
     if (context.spec->linux_.rootfs_propagation == "shared" ||

@@ -53,7 +53,9 @@ Volumes::Turn::~Turn() {
 }
 
 Volumes::Volumes(Options options, db::Database& database)
-    : database_(database), local_(std::move(options.root)) {
+    : database_(database),
+      plugin_directories_(std::move(options.plugins)),
+      local_(std::move(options.root)) {
     database_.migrate("volume", migrations);
     load();
     adopt_directories();
@@ -118,10 +120,78 @@ void Volumes::store(const Volume& volume) {
                       json::dump(to_json(volume)));
 }
 
-Driver& Volumes::get_driver(const std::string& name) {
-    if (name == local_driver) return local_;
-    throw Error(ErrorKind::not_found, "error looking up volume plugin {}: plugin \"{}\" not found",
-                name, name);
+std::shared_ptr<Driver> Volumes::get_driver(const std::string& name) {
+    // Ours is not owned by anybody who asks.
+    if (name == local_driver) return {std::shared_ptr<Driver>(), &local_};
+    return with_context(
+        [&]() -> std::shared_ptr<Driver> {
+            const auto address = find_plugin(plugin_directories_, name);
+            if (!address) throw Error(ErrorKind::not_found, "plugin \"{}\" not found", name);
+            return get_plugin(*address);
+        },
+        "error looking up volume plugin {}", name);
+}
+
+std::shared_ptr<PluginDriver> Volumes::get_plugin(const PluginAddress& address) {
+    {
+        std::lock_guard lock(mutex_);
+        const auto found = plugins_.find(address.name);
+        if (found != plugins_.end() && found->second->address().url == address.url)
+            return found->second;
+    }
+    auto plugin = std::make_shared<PluginDriver>(address);
+    std::lock_guard lock(mutex_);
+    return plugins_[address.name] = std::move(plugin);
+}
+
+std::vector<std::string> Volumes::list_drivers() {
+    std::vector<std::string> names = list_plugins(plugin_directories_);
+    names.insert(names.begin(), local_driver);
+    return names;
+}
+
+std::vector<VolumePointer> Volumes::list_of_plugins(std::vector<std::string>& warnings) {
+    std::vector<VolumePointer> all;
+    for (const std::string& driver : list_plugins(plugin_directories_)) {
+        try {
+            const auto address = find_plugin(plugin_directories_, driver);
+            if (!address) continue;
+            for (std::string& name : get_plugin(*address)->list_names()) {
+                if (find(name)) continue;
+                Volume volume;
+                volume.name = std::move(name);
+                volume.driver = driver;
+                all.push_back(std::make_shared<const Volume>(std::move(volume)));
+            }
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::not_found)  // a plugin of another kind
+                warnings.push_back("volume plugin " + driver + ": " + error.message());
+        }
+    }
+    return all;
+}
+
+/// With the volume's turn.
+VolumePointer Volumes::adopt_from_plugins(const std::string& name) {
+    for (const std::string& driver : list_plugins(plugin_directories_)) {
+        try {
+            const auto address = find_plugin(plugin_directories_, driver);
+            if (!address || !get_plugin(*address)->has(name)) continue;
+        } catch (const Error& error) {
+            log::info("volume plugin {}: {}", driver, error.message());
+            continue;
+        }
+        Volume volume;
+        volume.name = name;
+        volume.driver = driver;
+        volume.created_ns = now_ns();
+        store(volume);
+        auto adopted = std::make_shared<const Volume>(std::move(volume));
+        std::lock_guard lock(mutex_);
+        entries_[name].volume = adopted;
+        return adopted;
+    }
+    return nullptr;
 }
 
 Volumes::Entry& Volumes::get_entry(const std::string& name) {
@@ -146,6 +216,8 @@ Created Volumes::create(const CreateRequest& request) {
     return with_context(
         [&] {
         const Turn turn(*this, volume.name);
+        if (request.driver.empty() && !request.name.empty() && !find(volume.name))
+            adopt_from_plugins(volume.name);
         {
             std::lock_guard lock(mutex_);
             if (const auto found = entries_.find(volume.name); found != entries_.end()) {
@@ -158,14 +230,14 @@ Created Volumes::create(const CreateRequest& request) {
                 return Created{found->second.volume, false};
             }
         }
-        Driver& driver = get_driver(volume.driver);
+        const std::shared_ptr<Driver> driver = get_driver(volume.driver);
         if (volume.driver == local_driver) {
             check_volume_name(volume.name);
             check_local_options(volume);
         }
         store(volume);
         try {
-            driver.create(volume);
+            driver->create(volume);
         } catch (...) {
             database_.execute("DELETE FROM volumes WHERE name = ?", volume.name);
             throw;
@@ -186,8 +258,15 @@ VolumePointer Volumes::find(const std::string& name) {
 }
 
 VolumePointer Volumes::get(const std::string& name) {
-    std::lock_guard lock(mutex_);
-    return get_entry(name).volume;
+    if (VolumePointer volume = find(name)) return volume;
+    throw Error(ErrorKind::not_found, "get {}: no such volume", name);
+}
+
+VolumePointer Volumes::get_anywhere(const std::string& name) {
+    if (VolumePointer volume = find(name)) return volume;
+    const Turn turn(*this, name);
+    if (VolumePointer volume = adopt_from_plugins(name)) return volume;
+    return get(name);
 }
 
 std::vector<VolumePointer> Volumes::list() {
@@ -215,7 +294,7 @@ Path Volumes::remove(const std::string& name, bool force) {
     }
     Path leftover;
     try {
-        leftover = get_driver(volume->driver).remove(*volume);
+        leftover = get_driver(volume->driver)->remove(*volume);
     } catch (Error& error) {
         error.add_context(fmt::format("remove {}", name));
         if (!force) throw;
@@ -228,19 +307,19 @@ Path Volumes::remove(const std::string& name, bool force) {
 }
 
 Path Volumes::find_path(const Volume& volume) {
-    return get_driver(volume.driver).find_path(volume);
+    return get_driver(volume.driver)->find_path(volume);
 }
 
 std::string Volumes::scope(const Volume& volume) {
     try {
-        return get_driver(volume.driver).scope();
+        return get_driver(volume.driver)->scope();
     } catch (const Error&) {  // its plugin is away
         return "local";
     }
 }
 
 json::Value Volumes::status(const Volume& volume) {
-    return get_driver(volume.driver).status(volume);
+    return get_driver(volume.driver)->status(volume);
 }
 
 // ---------------------------------------------------------------- users
@@ -271,7 +350,7 @@ Path Volumes::mount(const std::string& name, const std::string& user) {
     const Turn turn(*this, name);
     const VolumePointer volume = get(name);
     finish_unmounts(name);
-    const Path path = get_driver(volume->driver).mount(*volume, user);
+    const Path path = get_driver(volume->driver)->mount(*volume, user);
     std::lock_guard lock(mutex_);
     get_entry(name).mounters.insert(user);
     return path;
@@ -310,7 +389,7 @@ void Volumes::finish_unmounts(const std::string& name) {
     }
     for (const std::string& user : leaving) {
         try {
-            get_driver(volume->driver).unmount(*volume, user);
+            get_driver(volume->driver)->unmount(*volume, user);
         } catch (const Error& error) {
             log::warning("volume {}: {}", name, error.message());
         }

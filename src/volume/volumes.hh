@@ -2,6 +2,7 @@
 #include "db/database.hh"
 #include "volume/driver.hh"
 #include "volume/local_driver.hh"
+#include "volume/plugin_driver.hh"
 #include "volume/record.hh"
 
 #include <condition_variable>
@@ -20,6 +21,7 @@ namespace hull::volume {
 
 struct Options {
     Path root;  ///< data-root/volumes
+    PluginDirectories plugins = {};
 };
 
 struct CreateRequest {
@@ -50,8 +52,14 @@ public:
     Created create(const CreateRequest& request);
     /// Throws not_found "get NAME: no such volume".
     VolumePointer get(const std::string& name);
+    /// The same, and asks the plugins about a name that we do not know.
+    VolumePointer get_anywhere(const std::string& name);
     VolumePointer find(const std::string& name);
     std::vector<VolumePointer> list();  ///< by name
+    /// Those that plugins have and we have no record of. What a plugin cannot say is a warning.
+    std::vector<VolumePointer> list_of_plugins(std::vector<std::string>& warnings);
+    /// "local" and the plugins that are there.
+    std::vector<std::string> list_drivers();
     /// Throws conflict "remove NAME: volume is in use - [ids]". With `force` a driver that cannot
     /// be asked is no obstacle. Returns a directory that is left to be deleted, or "".
     Path remove(const std::string& name, bool force);
@@ -111,15 +119,21 @@ private:
     void store(const Volume& volume);
     void finish_unmounts(const std::string& name);
     void run_unmounts();
-    Driver& get_driver(const std::string& name);
+    std::shared_ptr<Driver> get_driver(const std::string& name);
+    std::shared_ptr<PluginDriver> get_plugin(const PluginAddress& address);
+    /// The volume of a plugin that was not made by us: gets a record.
+    VolumePointer adopt_from_plugins(const std::string& name);
     Entry& get_entry(const std::string& name);
 
     db::Database& database_;
+    const PluginDirectories plugin_directories_;
     LocalDriver local_;
     std::mutex mutex_;  ///< guards what follows; never held across a driver's work
     std::condition_variable turn_ended_;
     std::set<std::string> taken_;
     std::map<std::string, Entry> entries_;
+    /// By name; whoever works with one owns it, too, because it may be replaced meanwhile.
+    std::map<std::string, std::shared_ptr<PluginDriver>> plugins_;
     std::deque<std::string> unmounts_;  ///< names of volumes with somebody leaving
     std::condition_variable unmounts_changed_;
     bool stopping_ = false;

@@ -51,6 +51,7 @@ struct BindOptions {
     std::string propagation;
     bool non_recursive = false, create_mountpoint = false;
     bool read_only_non_recursive = false, read_only_force_recursive = false;
+    std::string id_map;  ///< Hull's: "map=host", "idmap=…"
 };
 
 struct VolumeDriverConfig {
@@ -63,6 +64,7 @@ struct VolumeOptions {
     StringMap labels;
     std::string subpath;
     std::optional<VolumeDriverConfig> driver_config;
+    std::string id_map;  ///< as BindOptions'
 };
 
 struct ImageOptions {

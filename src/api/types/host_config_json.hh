@@ -58,6 +58,7 @@ void fields(Visitor& visit, Of<BindOptions> auto& value) {
     visit.omit_empty("CreateMountpoint", value.create_mountpoint);
     visit.omit_empty("ReadOnlyNonRecursive", value.read_only_non_recursive);
     visit.omit_empty("ReadOnlyForceRecursive", value.read_only_force_recursive);
+    visit.omit_empty("IdMap", value.id_map);
 }
 
 template <typename Visitor>
@@ -72,6 +73,7 @@ void fields(Visitor& visit, Of<VolumeOptions> auto& value) {
     visit.omit_empty("Labels", value.labels);
     visit.omit_empty("Subpath", value.subpath);
     visit.omit_empty("DriverConfig", value.driver_config);
+    visit.omit_empty("IdMap", value.id_map);
 }
 
 template <typename Visitor>
