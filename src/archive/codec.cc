@@ -2,11 +2,14 @@
 
 #include "base/error.hh"
 
+#include <bzlib.h>
 #include <isa-l/igzip_lib.h>
+#include <lzma.h>
 #include <zstd.h>
 
 #include <algorithm>
 #include <cstring>
+#include <utility>
 
 namespace hull::archive {
 
@@ -126,6 +129,103 @@ private:
     bool inside_frame_ = false;
 };
 
+/// All streams of a file, as bzip2 and pbzip2 write them.
+class Bzip2Source final : public ByteSource {
+public:
+    Bzip2Source(std::span<const std::byte> first, ByteSource& rest)
+        : inner_(first, rest), output_(output_bytes) {}
+    ~Bzip2Source() override { end_stream(); }
+
+    std::span<const std::byte> next() override {
+        std::size_t filled = 0;
+        while (filled < output_bytes) {
+            if (input_.empty()) input_ = inner_.next();
+            if (input_.empty()) break;
+            if (!inside_stream_) begin_stream();
+            filled += decompress(std::span(output_).subspan(filled));
+        }
+        if (filled == 0 && inside_stream_)
+            throw Error(ErrorKind::invalid_argument, "bzip2 data is cut short");
+        return std::span(output_).first(filled);
+    }
+
+private:
+    void begin_stream() {
+        stream_ = {};
+        if (BZ2_bzDecompressInit(&stream_, 0, 0) != BZ_OK) throw std::bad_alloc();
+        inside_stream_ = true;
+    }
+
+    void end_stream() {
+        if (std::exchange(inside_stream_, false)) BZ2_bzDecompressEnd(&stream_);
+    }
+
+    std::size_t decompress(std::span<std::byte> room) {
+        const auto part = input_.first(std::min(input_.size(), std::size_t{1} << 30));
+        stream_.next_in =
+            reinterpret_cast<char*>(const_cast<std::byte*>(part.data()));  // only read
+        stream_.avail_in = static_cast<unsigned>(part.size());
+        stream_.next_out = reinterpret_cast<char*>(room.data());
+        stream_.avail_out = static_cast<unsigned>(room.size());
+        const int result = BZ2_bzDecompress(&stream_);
+        if (result != BZ_OK && result != BZ_STREAM_END)
+            throw Error(ErrorKind::invalid_argument, "bzip2 data is corrupt ({})", result);
+        input_ = input_.subspan(part.size() - stream_.avail_in);
+        const std::size_t made = room.size() - stream_.avail_out;
+        if (result == BZ_STREAM_END) end_stream();
+        return made;
+    }
+
+    PrefixedSource inner_;
+    std::vector<std::byte> output_;
+    std::span<const std::byte> input_;
+    bz_stream stream_{};
+    bool inside_stream_ = false;
+};
+
+/// All streams of a file and the padding between them.
+class XzSource final : public ByteSource {
+public:
+    XzSource(std::span<const std::byte> first, ByteSource& rest)
+        : inner_(first, rest), output_(output_bytes) {
+        constexpr std::uint64_t most_memory = 256UL << 20;  // xz -9 wants 65 MB
+        if (lzma_stream_decoder(&stream_, most_memory, LZMA_CONCATENATED) != LZMA_OK)
+            throw std::bad_alloc();
+    }
+    ~XzSource() override { lzma_end(&stream_); }
+
+    std::span<const std::byte> next() override {
+        stream_.next_out = reinterpret_cast<std::uint8_t*>(output_.data());
+        stream_.avail_out = output_bytes;
+        while (!ended_ && stream_.avail_out > 0) {
+            if (stream_.avail_in == 0 && !input_ended_) {
+                const std::span<const std::byte> input = inner_.next();
+                input_ended_ = input.empty();
+                stream_.next_in = reinterpret_cast<const std::uint8_t*>(input.data());
+                stream_.avail_in = input.size();
+            }
+            const lzma_ret result = lzma_code(&stream_, input_ended_ ? LZMA_FINISH : LZMA_RUN);
+            if (result == LZMA_STREAM_END)
+                ended_ = true;
+            else if (result == LZMA_BUF_ERROR && input_ended_)
+                throw Error(ErrorKind::invalid_argument, "xz data is cut short");
+            else if (result == LZMA_MEMLIMIT_ERROR)
+                throw Error(ErrorKind::invalid_argument,
+                            "xz data wants more than 256 MB of memory");
+            else if (result != LZMA_OK)
+                throw Error(ErrorKind::invalid_argument, "xz data is corrupt ({})",
+                            static_cast<int>(result));
+        }
+        return std::span(output_).first(output_bytes - stream_.avail_out);
+    }
+
+private:
+    PrefixedSource inner_;
+    std::vector<std::byte> output_;
+    lzma_stream stream_ = LZMA_STREAM_INIT;
+    bool input_ended_ = false, ended_ = false;
+};
+
 }  // namespace
 
 Compression detect_compression(std::span<const std::byte> prefix) {
@@ -170,11 +270,8 @@ Decompressor::Decompressor(ByteSource& inner) {
         case Compression::gzip: engine_ = std::make_unique<GzipSource>(first, inner); break;
         case Compression::zstd: engine_ = std::make_unique<ZstdSource>(first, inner); break;
         case Compression::none: engine_ = std::make_unique<PrefixedSource>(first, inner); break;
-        case Compression::bzip2:
-        case Compression::xz:
-            throw Error(ErrorKind::unsupported,
-                        "{} compression is not supported: recompress it with gzip or zstd",
-                        name_of(compression_));
+        case Compression::bzip2: engine_ = std::make_unique<Bzip2Source>(first, inner); break;
+        case Compression::xz: engine_ = std::make_unique<XzSource>(first, inner); break;
     }
 }
 

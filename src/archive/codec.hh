@@ -7,8 +7,8 @@
 #include <string_view>
 #include <vector>
 
-// Only hull_transfer and the tests link libisal and libzstd: a program that includes this header
-// must link hull_transfer (or isal and zstd itself).
+// Only hull_transfer and the tests link the libraries of the codecs: a program that includes this
+// header must link hull_transfer (or isal, zstd, bz2 and lzma itself).
 namespace hull::archive {
 
 enum class Compression { none, gzip, zstd, bzip2, xz };
@@ -17,10 +17,9 @@ enum class Compression { none, gzip, zstd, bzip2, xz };
 Compression detect_compression(std::span<const std::byte> prefix);
 std::string_view name_of(Compression compression);
 
-/// A source over `inner` that looks at its first bytes and decompresses gzip (all members) and
-/// zstd (all frames), or passes plain bytes on. `inner` must outlive it.
-/// Throws unsupported for bzip2 and xz, here; invalid_argument for corrupt or truncated data, in
-/// next().
+/// A source over `inner` that looks at its first bytes and decompresses gzip (all members), zstd
+/// (all frames), bzip2 and xz (all streams), or passes plain bytes on. `inner` must outlive it.
+/// next() throws invalid_argument for corrupt or truncated data.
 class Decompressor final : public ByteSource {
 public:
     explicit Decompressor(ByteSource& inner);

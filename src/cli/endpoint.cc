@@ -1,6 +1,7 @@
 #include "cli/endpoint.hh"
 
 #include "base/error.hh"
+#include "base/sys.hh"
 #include "cli/context_store.hh"
 #include "cli/flags.hh"
 #include "cli/session.hh"
@@ -8,6 +9,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <tuple>
 
 namespace hull::cli {
 namespace {
@@ -33,18 +35,37 @@ void choose_configuration(Session& session, const Arguments& global) {
     session.configuration = ConfigFile(std::move(directory));
 }
 
-/// TLS belongs to tcp:// and there is none yet: silence would mean talking without it.
-void refuse_tls(const Arguments& global) {
-    for (std::string_view name : {"tls", "tlsverify"})
-        if (global.given(name) && global.flag(name))
-            throw Error(ErrorKind::unsupported,
-                        "--{} is not supported yet: talk to the daemon over unix:// or ssh://",
-                        name);
-    for (std::string_view name : {"tlscacert", "tlscert", "tlskey"})
-        if (global.given(name))
-            throw Error(ErrorKind::unsupported,
-                        "--{} is not supported yet: talk to the daemon over unix:// or ssh://",
-                        name);
+/// Docker's rules: DOCKER_TLS and DOCKER_TLS_VERIFY count when they are not empty, --tlsverify also
+/// when it is false; files come from DOCKER_CERT_PATH or the configuration directory, where a
+/// missing one of the defaults is none.
+void choose_tls(Session& session, const Arguments& global) {
+    TlsSettings& tls = session.tls;
+    tls.verify =
+        global.given("tlsverify") ? global.flag("tlsverify") : !setting("TLS_VERIFY").empty();
+    tls.enabled =
+        global.flag("tls") || !setting("TLS").empty() || global.given("tlsverify") || tls.verify;
+    if (!tls.enabled) return;
+    const std::string chosen = setting("CERT_PATH");
+    const Path directory = chosen.empty() ? session.configuration.directory() : Path(chosen);
+    const std::tuple<const char*, const char*, Path*> files[] = {
+        {"tlscacert", "ca.pem", &tls.ca},
+        {"tlscert", "cert.pem", &tls.certificate},
+        {"tlskey", "key.pem", &tls.key}};
+    for (const auto& [flag, name, path] : files) {
+        *path = global.given(flag) ? Path(global.text(flag)) : join(directory, name);
+        const bool must_be = global.given(flag) || (path == &tls.ca && tls.verify);
+        if (sys::find_stat(*path)) continue;
+        if (must_be)
+            throw Error(ErrorKind::invalid_argument,
+                        "could not read {} \"{}\": no such file or directory",
+                        path == &tls.ca ? "CA certificate" : "the TLS file", *path);
+        path->clear();
+    }
+    if (tls.certificate.empty() != tls.key.empty())
+        throw Error(ErrorKind::invalid_argument,
+                    "a client certificate needs its key: give --tlscert and --tlskey, or put "
+                    "cert.pem and key.pem into {}",
+                    directory);
 }
 
 }  // namespace
@@ -70,7 +91,7 @@ std::string normal_host(std::string_view host) {
 void choose_endpoint(Session& session, const Arguments& global) {
     choose_log_level(session, global);
     choose_configuration(session, global);
-    refuse_tls(global);
+    choose_tls(session, global);
     session.api_version = setting("API_VERSION");
     if (session.api_version.starts_with('v')) session.api_version.erase(0, 1);
 

@@ -31,11 +31,11 @@ constexpr Flag globals[] = {
     {"log-level", 'l', FlagType::text,
      "Least severe messages to print (\"debug\", \"info\", \"warn\", \"error\", \"fatal\")",
      "info"},
-    {"tls", 0, FlagType::boolean, "Use TLS (not supported yet)"},
-    {"tlscacert", 0, FlagType::text, "Trust certificates of this CA only (not supported yet)"},
-    {"tlscert", 0, FlagType::text, "TLS certificate file (not supported yet)"},
-    {"tlskey", 0, FlagType::text, "TLS key file (not supported yet)"},
-    {"tlsverify", 0, FlagType::boolean, "Use TLS and verify the daemon (not supported yet)"},
+    {"tls", 0, FlagType::boolean, "Use TLS"},
+    {"tlscacert", 0, FlagType::text, "Trust certificates of this CA only"},
+    {"tlscert", 0, FlagType::text, "TLS certificate file"},
+    {"tlskey", 0, FlagType::text, "TLS key file"},
+    {"tlsverify", 0, FlagType::boolean, "Use TLS and verify the daemon"},
     {"version", 'v', FlagType::boolean, "Print the client's version and exit"},
 };
 

@@ -18,7 +18,7 @@
 namespace hull::cli {
 namespace {
 
-constexpr std::string_view unix_scheme = "unix://", ssh_scheme = "ssh://";
+constexpr std::string_view unix_scheme = "unix://", ssh_scheme = "ssh://", tcp_scheme = "tcp://";
 
 /// 0 when a server is bound to `path`, else the errno of connect(2). Asks with the wrong socket
 /// type: the kernel tells a live socket (EPROTOTYPE) from a dead one without waking the server.
@@ -67,12 +67,34 @@ const std::string& Session::resolved_host() {
 std::string Session::socket_path() {
     if (resolved_host().starts_with(unix_scheme)) return host.substr(unix_scheme.size());
     throw Error(ErrorKind::unsupported,
-                "host {} is not supported yet: use unix:///path or ssh://user@host", host);
+                "host {} is not supported: use unix:///path, tcp://host:port or ssh://user@host",
+                host);
+}
+
+bool Session::is_remote() {
+    return resolved_host().starts_with(ssh_scheme) || host.starts_with(tcp_scheme);
+}
+
+/// A context brings its own: TLS is meant when it has files for it or says how to verify.
+TlsSettings Session::tls_of_host() const {
+    if (context == default_context) return tls;
+    const ContextStore store(configuration.directory());
+    const Context chosen = store.get(context);
+    const TlsFiles files = store.read_tls(context);
+    const Path directory = join(store.tls_directory(context), "docker");
+    const auto path = [&](const char* name) {
+        return files.contains(name) ? join(directory, name) : Path();
+    };
+    return {.enabled = !files.empty() || chosen.skip_tls_verify(),
+            .verify = !chosen.skip_tls_verify(),
+            .ca = path("ca.pem"),
+            .certificate = path("cert.pem"),
+            .key = path("key.pem")};
 }
 
 client::Client& Session::daemon() {
     if (daemon_) return *daemon_;
-    const bool remote = resolved_host().starts_with(ssh_scheme);
+    const bool remote = is_remote();
     if (debug) complain(fmt::format("debug: context {}, daemon at {}", context, host));
     if (!remote) reach_local(socket_path());
     daemon_ = std::make_unique<client::Client>(make_client());
@@ -94,9 +116,11 @@ void Session::reach_local(const std::string& socket) const {
 }
 
 client::Client Session::make_client() {
-    if (!ssh_ && resolved_host().starts_with(ssh_scheme)) ssh_ = make_ssh_connector(host);
-    client::Client client = ssh_ ? client::Client(ssh_, api_version)
-                                 : client::Client("unix://" + socket_path(), api_version);
+    if (!remote_ && is_remote())
+        remote_ = host.starts_with(ssh_scheme) ? make_ssh_connector(host)
+                                               : make_tcp_connector(host, tls_of_host());
+    client::Client client = remote_ ? client::Client(remote_, api_version)
+                                    : client::Client("unix://" + socket_path(), api_version);
     http::Headers headers;
     const json::Value& configured = config("HttpHeaders");
     if (configured.is_object())

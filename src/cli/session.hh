@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/json.hh"
 #include "cli/config_file.hh"
+#include "cli/tcp.hh"
 
 #include <memory>
 #include <string>
@@ -21,6 +22,7 @@ public:
     bool host_is_default = true;  ///< nobody chose it: we may start the daemon
     std::string api_version;      ///< "" = the daemon's newest
     ConfigFile configuration;
+    TlsSettings tls;                             ///< for a tcp:// host that no context names
     const Arguments* group_arguments = nullptr;  ///< flags between the group's name and the command
     bool debug = false;                          ///< tell on standard error what is asked of whom
 
@@ -63,7 +65,10 @@ public:
 private:
     /// Makes sure that somebody listens at the socket: starts the daemon when we may.
     void reach_local(const std::string& socket) const;
-    http::Connector ssh_;  ///< of an ssh:// host
+    /// Whether the host is reached by a program: ssh or hull-tls.
+    bool is_remote();
+    TlsSettings tls_of_host() const;
+    http::Connector remote_;  ///< of such a host
     std::unique_ptr<client::Client> daemon_;
 };
 

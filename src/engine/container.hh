@@ -76,6 +76,7 @@ struct Container {
     bool removed = false;
     bool unsaved = false;       ///< the row is older than the record: the disk was full
     bool keep_on_exit = false;  ///< `restart` is between its stop and its start
+    std::string last_signal;    ///< that a request had us send, in words; "" since its start: none
     std::int64_t backoff_ns = 0;
     std::uint64_t health_ticket = 0;        ///< a probe is void when this has moved on
     std::uint64_t restart_ticket = 0;       ///< a scheduled restart is void when this has moved on

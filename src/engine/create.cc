@@ -8,6 +8,8 @@
 #include "engine/validate.hh"
 #include "store/space.hh"
 
+#include <algorithm>
+
 namespace hull::engine {
 
 namespace {
@@ -39,6 +41,15 @@ void set_host_defaults(api::HostConfig& host, const Options& options) {
             host.log_config.config.emplace(name, value);
     }
     if (host.ipc_mode.empty()) host.ipc_mode = options.default_ipc_mode;
+    for (const api::Ulimit& limit : options.default_ulimits)
+        if (std::none_of(host.ulimits.begin(), host.ulimits.end(),
+                         [&](const api::Ulimit& own) { return own.name == limit.name; }))
+            host.ulimits.push_back(limit);
+    const bool says_privileges =
+        std::any_of(host.security_opt.begin(), host.security_opt.end(),
+                    [](const std::string& text) { return text.starts_with("no-new-privileges"); });
+    if (options.no_new_privileges && !says_privileges)
+        host.security_opt.push_back("no-new-privileges");
     if (host.shm_size == 0) host.shm_size = static_cast<std::int64_t>(options.default_shm_bytes);
     if (host.runtime.empty()) host.runtime = "hull";
     if (!host.init && options.init) host.init = true;
@@ -115,6 +126,8 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
     image::ImagePointer image = images_.get_image(request.config.image);
     if (std::string& mode = request.host_config.network_mode; mode.empty() || mode == "default")
         mode = networks_.options().bridge == "none" ? "none" : "bridge";
+    if (request.host_config.cgroupns_mode.empty())
+        request.host_config.cgroupns_mode = options_.default_cgroupns_mode;
     created.warnings = validate(request, host_);
     check_donors(request.host_config);
     store::Lease lease = images_.lease_image(*image);

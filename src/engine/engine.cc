@@ -60,6 +60,9 @@ void Engine::container_logs(const std::string& name, const task::LogQuery& query
                             StopEvent& stop) {
     implementation_->logs(name, query, begin, sink, stop);
 }
+std::map<std::string, std::string> Engine::container_log_attributes(const std::string& name) {
+    return implementation_->container_log_attributes(name);
+}
 void Engine::resize_container(const std::string& name, unsigned short rows,
                               unsigned short columns) {
     implementation_->resize(name, rows, columns);

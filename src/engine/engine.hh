@@ -52,6 +52,10 @@ struct Options {
     std::string default_log_driver = "local";
     std::map<std::string, std::string> default_log_options;
     std::string default_ipc_mode = "private";
+    std::string default_cgroupns_mode;  ///< "": private where cgroups are v2, else host
+    std::vector<api::Ulimit> default_ulimits;
+    bool debug = false;              ///< shown by info()
+    bool no_new_privileges = false;  ///< for every container that does not say otherwise
     std::uint64_t default_shm_bytes = 64UL << 20;
     Path seccomp_profile;  ///< JSON file that replaces the built-in default profile; "unconfined"
     std::vector<std::string> dns;  ///< name servers for resolv.conf; the host's when empty
@@ -115,6 +119,7 @@ struct AttachOptions {
     bool logs = false;    ///< what was printed before, first
     bool stream = false;  ///< what is printed from now on
     bool use_stdin = false, use_stdout = false, use_stderr = false;
+    bool multiplexed = true;  ///< Docker's frames, unless the container has a terminal
     std::string detach_keys;  ///< as typed: "ctrl-p,ctrl-q"; empty: the container's default
 };
 
@@ -200,6 +205,8 @@ public:
     void container_logs(const std::string& name, const task::LogQuery& query,
                         const std::function<void(bool terminal)>& begin,
                         const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
+    /// What each entry of its log carries besides the text, for `logs --details`.
+    std::map<std::string, std::string> container_log_attributes(const std::string& name);
     void resize_container(const std::string& name, unsigned short rows, unsigned short columns);
 
     // Views.

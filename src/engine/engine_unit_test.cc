@@ -287,9 +287,8 @@ TEST(Validate, WhatIsNotSupportedIsNeverIgnored) {
         void (*change)(api::CreateRequest&);
     } const cases[] = {
         {"storage", [](api::CreateRequest& r) { r.host_config.storage_opt.emplace("size", "1g"); }},
-        {"log driver", [](api::CreateRequest& r) { r.host_config.log_config.type = "syslog"; }},
+        {"log driver", [](api::CreateRequest& r) { r.host_config.log_config.type = "splunk"; }},
         {"gpu", [](api::CreateRequest& r) { r.host_config.device_requests.emplace_back(); }},
-        {"log tag", [](api::CreateRequest& r) { r.host_config.log_config.config["tag"] = "x"; }},
         {"apparmor",
          [](api::CreateRequest& r) { r.host_config.security_opt.push_back("apparmor=mine"); }},
     };

@@ -219,6 +219,8 @@ void Engine::Implementation::end_execs(Container& container) {
 
 api::ExecInspect Engine::Implementation::inspect_exec(const std::string& exec_id) {
     ExecPointer exec = get_exec(exec_id);
+    if (!table_.find(exec->container_id))
+        throw Error(ErrorKind::not_found, "No such exec instance: {}", exec_id);
     const api::ExecCreateRequest& request = exec->request;
     api::ExecInspect view;
     view.id = exec->id;

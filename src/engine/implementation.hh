@@ -68,6 +68,7 @@ public:
     void on_exit(const std::string& id, const task::ExitRecord& record) override;
     void on_exec_exit(const std::string& id, const std::string& exec_id, int code) override;
     void on_oom(const std::string& id) override;
+    void on_detach(const std::string& id, const std::string& exec_id) override;
 
     // streams.cc
     Waiter wait(const std::string& name, const std::string& condition);
@@ -75,6 +76,7 @@ public:
     void logs(const std::string& name, const task::LogQuery& query,
               const std::function<void(bool)>& begin,
               const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
+    std::map<std::string, std::string> container_log_attributes(const std::string& name);
     void resize(const std::string& name, unsigned short rows, unsigned short columns);
 
     // container_files.cc
@@ -147,9 +149,9 @@ private:
     bool should_restart(const Record& record, const task::ExitRecord& exit) const;
     void schedule_restart(const Container& container, std::uint64_t ticket, std::int64_t delay_ns);
     void run_scheduled_restart(const std::string& id, std::uint64_t ticket);
-    void signal_running(Container& container, int signal_number);
+    void signal_running(Container& container, int signal_number, const std::string& request);
     bool wait_until_stopped(Container& container, std::int64_t timeout_ns);
-    void kill_and_wait(Container& container);
+    void kill_and_wait(Container& container, const std::string& request);
     void stop_locked_out(Container& container, int signal_number, int timeout_s);
     void finish_removal(Container& container, bool with_volumes);
     void answer_waiters(Container& container, bool removed, const WaitResult& result);

@@ -2,7 +2,9 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "engine/ending.hh"
 #include "engine/implementation.hh"
+#include "engine/log_target.hh"
 #include "engine/mounts.hh"
 #include "engine/names.hh"
 #include "engine/signals.hh"
@@ -133,6 +135,14 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     if (definition.host.init.value_or(false))
         launch.init_program = join(options_.programs, "hull-init");
     launch.log = make_log_config(definition, where.logs);
+    if (const auto attributes = log_attributes(definition, record.name);
+        !attributes.empty() && launch.log.driver == "json-file") {
+        json::Object object;
+        for (const auto& [name, value] : attributes) object[name] = value;
+        launch.log.attributes = json::dump(object);
+    }
+    if (is_remote_log(launch.log.driver))
+        set_log_target(launch.log, definition, record.name, join(options_.programs, "hull-log"));
     launch.terminal = definition.config.tty;
     launch.open_stdin = definition.config.open_stdin;
     launch.stdin_once = definition.config.stdin_once;
@@ -165,6 +175,7 @@ void Engine::Implementation::start_locked(Container& container) {
     {
         std::lock_guard lock(container.mutex);
         container.starting = true;
+        container.last_signal.clear();
         container.early_exit.reset();
         attachments = std::move(container.pending);
         container.pending.clear();
@@ -288,6 +299,7 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
             state.pid = 0;
             state.exit_code = exit.code;
             state.oom_killed = exit.oom_killed;
+            state.reason = describe_end(exit, container.last_signal);
             // A signal's name says no more than the code does; a lost host does.
             if (!exit.reason.empty() && !exit.reason.starts_with("signal"))
                 state.error = exit.reason;
@@ -314,10 +326,11 @@ void Engine::Implementation::handle_exit(Container& container, const task::ExitR
             ticket = ++container.restart_ticket;
         }
         record = container.record;
+        // Under the lock: who waits for the end tells of a stop after it.
+        publish(*record, "die",
+                {{"exitCode", std::to_string(exit.code)},
+                 {"execDuration", std::to_string(ran_ns / second_ns)}});
     }
-    publish(*record, "die",
-            {{"exitCode", std::to_string(exit.code)},
-             {"execDuration", std::to_string(ran_ns / second_ns)}});
     if (networks) publish_endpoints(*networks, "disconnect");
     answer_waiters(container, false, {exit.code, ""});
     if (removes_itself) remove_ended(container);
@@ -392,8 +405,13 @@ bool Engine::Implementation::wait_until_stopped(Container& container, std::int64
     return container.changed.wait_for(lock, std::chrono::nanoseconds(timeout_ns), stopped);
 }
 
-void Engine::Implementation::signal_running(Container& container, int signal_number) {
+void Engine::Implementation::signal_running(Container& container, int signal_number,
+                                            const std::string& request) {
     RecordPointer record = container.snapshot();
+    {
+        std::lock_guard lock(container.mutex);
+        container.last_signal = fmt::format("{} of a {}", signal_name(signal_number), request);
+    }
     if (record->state.phase == Phase::paused && signal_number == SIGKILL) {
         set_frozen(*record->definition, false);  // v1 delivers it only then
     }
@@ -406,8 +424,8 @@ void Engine::Implementation::signal_running(Container& container, int signal_num
     publish(*record, "kill", {{"signal", std::to_string(signal_number)}});
 }
 
-void Engine::Implementation::kill_and_wait(Container& container) {
-    signal_running(container, SIGKILL);
+void Engine::Implementation::kill_and_wait(Container& container, const std::string& request) {
+    signal_running(container, SIGKILL, request);
     if (wait_until_stopped(container, kill_timeout_ns)) return;
     try {
         tasks_.kill_all(container.id);
@@ -422,10 +440,26 @@ void Engine::Implementation::kill_and_wait(Container& container) {
 void Engine::Implementation::stop_locked_out(Container& container, int signal_number,
                                              int timeout_s) {
     RecordPointer record = container.snapshot();
-    signal_running(container, signal_number);
+    // One that has just been started may get its handlers in a moment.
+    constexpr std::int64_t youth_ns = 2 * second_ns, pause_ns = second_ns / 50;
+    while (timeout_s > 0 && now_ns() - record->state.started_ns < youth_ns &&
+           is_deaf_to(record->state.pid, signal_number))
+        if (wait_until_stopped(container, pause_ns)) break;
+    const bool is_deaf = is_deaf_to(record->state.pid, signal_number);
+    signal_running(container, signal_number, "stop");
     if (record->state.phase == Phase::paused) set_frozen(*record->definition, false);
-    if (!wait_until_stopped(container, timeout_s < 0 ? -1 : timeout_s * second_ns))
-        kill_and_wait(container);
+    if (is_deaf && timeout_s > 0) {
+        log::info(
+            "container {}: its first process has no handler for {} and would never get it: killed "
+            "at once (--init, or a program that handles it, ends it in order)",
+            record->name, signal_name(signal_number));
+        kill_and_wait(container, fmt::format("stop, at once: its first process has no handler for "
+                                             "{}, see --init",
+                                             signal_name(signal_number)));
+    } else if (!wait_until_stopped(container, timeout_s < 0 ? -1 : timeout_s * second_ns)) {
+        kill_and_wait(container,
+                      fmt::format("stop, {} s after {}", timeout_s, signal_name(signal_number)));
+    }
     publish(*container.snapshot(), "stop");
 }
 
@@ -503,9 +537,9 @@ void Engine::Implementation::kill(const std::string& name, const std::string& si
             update_state(*container, [](RunState& state) { state.stopped_by_user = true; });
     }
     if (signal_number == SIGKILL)
-        kill_and_wait(*container);
+        kill_and_wait(*container, "kill");
     else
-        signal_running(*container, signal_number);
+        signal_running(*container, signal_number, "kill");
 }
 
 // ---------------------------------------------------------------- pause
@@ -602,7 +636,7 @@ void Engine::Implementation::remove(const std::string& name, const RemoveOptions
     }
     RecordPointer record = container->snapshot();
     try {
-        if (running) kill_and_wait(*container);
+        if (running) kill_and_wait(*container, "removal");
         finish_removal(*container, options.volumes || record->definition->host.auto_remove);
     } catch (...) {
         std::lock_guard lock(container->mutex);

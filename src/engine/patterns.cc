@@ -1,19 +1,22 @@
 #include "engine/patterns.hh"
 
+#include <regex.h>
+
 #include <algorithm>
 
 namespace hull::engine {
 
-bool matches_pattern(std::string_view text, std::string_view pattern) {
-    const bool anchored_start = pattern.starts_with('^');
-    const bool anchored_end = pattern.ends_with('$');
-    if (anchored_start) pattern.remove_prefix(1);
-    if (anchored_end) pattern.remove_suffix(1);
-    if (pattern.starts_with('/')) pattern.remove_prefix(1);
-    if (anchored_start && anchored_end) return text == pattern;
-    if (anchored_start) return text.starts_with(pattern);
-    if (anchored_end) return text.ends_with(pattern);
-    return text.find(pattern) != std::string_view::npos;
+bool matches_pattern(const std::string& text, const std::string& pattern) {
+    regex_t compiled;
+    // Back references, which Go has not either, could make a match take for ever.
+    bool has_back_reference = false;
+    for (std::size_t i = 0; i + 1 < pattern.size(); ++i)
+        has_back_reference |= pattern[i] == '\\' && pattern[i + 1] >= '0' && pattern[i + 1] <= '9';
+    if (has_back_reference || ::regcomp(&compiled, pattern.c_str(), REG_EXTENDED | REG_NOSUB) != 0)
+        return text.find(pattern) != std::string::npos;
+    const bool matches = ::regexec(&compiled, text.c_str(), 0, nullptr, 0) == 0;
+    ::regfree(&compiled);
+    return matches;
 }
 
 bool has_labels(const std::map<std::string, std::string>& labels,

@@ -7,9 +7,9 @@
 /// How filters match.
 namespace hull::engine {
 
-/// Names and ids match as unanchored regular expressions in Docker; the parts people use are
-/// literals with ^ and $.
-bool matches_pattern(std::string_view text, std::string_view pattern);
+/// Whether a regular expression matches somewhere in `text`, as names and ids do in Docker's
+/// filters; one that is none is taken literally.
+bool matches_pattern(const std::string& text, const std::string& pattern);
 /// All of `wanted`: "key" or "key=value".
 bool has_labels(const std::map<std::string, std::string>& labels,
                 const std::vector<std::string>& wanted);

@@ -43,7 +43,8 @@ struct RunState {
     std::string boot_id;                ///< of the host when it was started
     int exit_code = 0;
     bool oom_killed = false;
-    std::string error;  ///< why it could not be started, or how the host ended it
+    std::string reason;  ///< why it ended, in words
+    std::string error;   ///< why it could not be started, or how the host ended it
     std::int64_t started_ns = 0, finished_ns = 0;  ///< 0: never
     int restart_count = 0;
     std::optional<Health> health;  ///< absent: it has no check, or never ran

@@ -105,6 +105,7 @@ json::Value to_json(const RunState& state) {
         {"exit_code", state.exit_code},
         {"oom_killed", state.oom_killed},
         {"error", state.error},
+        {"reason", state.reason},
         {"started_ns", state.started_ns},
         {"finished_ns", state.finished_ns},
         {"restart_count", state.restart_count},
@@ -123,6 +124,8 @@ RunState parse_run_state(const json::Value& value) {
     state.exit_code = static_cast<int>(value["exit_code"].as_int());
     state.oom_killed = value["oom_killed"].as_bool();
     state.error = value["error"].as_string();
+    if (value["reason"].is_string())
+        state.reason = value["reason"].as_string();  // older rows: none
     state.started_ns = value["started_ns"].as_int();
     state.finished_ns = value["finished_ns"].as_int();
     state.restart_count = static_cast<int>(value["restart_count"].as_int());

@@ -151,6 +151,7 @@ void Engine::Implementation::adopt(Container& container) {
             // An exit that is told at once waits for us to be done.
             std::lock_guard lock(container.mutex);
             container.starting = true;
+            container.last_signal.clear();
         }
         ended =
             tasks_.adopt(container.id, where.launch, record->state.pid, record->state.start_time);

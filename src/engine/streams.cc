@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "engine/implementation.hh"
+#include "engine/log_target.hh"
 #include "engine/text.hh"
 #include "task/log_reader.hh"
 
@@ -94,10 +95,10 @@ void Engine::Implementation::write_past_logs(const Record& record, const AttachO
     task::LogQuery query;
     query.use_stdout = options.use_stdout;
     query.use_stderr = options.use_stderr;
-    const bool terminal = record.definition->config.tty;
+    const bool terminal = record.definition->config.tty || !options.multiplexed;
     StopEvent never;
     task::read_logs(
-        record.definition->host.log_config.type, paths(record.id()).logs, query,
+        readable_driver(record.definition->host.log_config), paths(record.id()).logs, query,
         [&](const task::LogLine& line) {
         sys::write_all(socket, terminal ? std::string(line.bytes) : frame(line.stream, line.bytes));
         return true;
@@ -116,7 +117,7 @@ void Engine::Implementation::attach(const std::string& name, const AttachOptions
     if (phase == Phase::restarting)
         throw Error(ErrorKind::conflict,
                     "container {} is restarting, wait until the container is running", name);
-    const std::string driver = record->definition->host.log_config.type;
+    const std::string driver = readable_driver(record->definition->host.log_config);
     if (options.logs && driver == "none")
         throw Error(ErrorKind::invalid_argument,
                     "configured logging driver does not support reading");
@@ -125,7 +126,7 @@ void Engine::Implementation::attach(const std::string& name, const AttachOptions
     attachment.use_stdin = options.use_stdin && record->definition->config.open_stdin;
     attachment.use_stdout = options.use_stdout;
     attachment.use_stderr = options.use_stderr;
-    attachment.multiplexed = !record->definition->config.tty;
+    attachment.multiplexed = options.multiplexed && !record->definition->config.tty;
     attachment.detach_keys = parse_detach_keys(options.detach_keys);
 
     // The answer lets the client start the container: no start may come between it and `pending`,
@@ -158,6 +159,15 @@ void Engine::Implementation::attach(const std::string& name, const AttachOptions
     }
 }
 
+void Engine::Implementation::on_detach(const std::string& id, const std::string& exec_id) {
+    ContainerPointer container = table_.find(id);
+    if (!container) return;
+    if (exec_id.empty())
+        publish(*container->snapshot(), "detach");
+    else
+        publish(*container->snapshot(), "exec_detach", {{"execID", exec_id}});
+}
+
 void Engine::Implementation::logs(const std::string& name, const task::LogQuery& query,
                                   const std::function<void(bool)>& begin,
                                   const std::function<bool(const task::LogLine&)>& sink,
@@ -167,7 +177,7 @@ void Engine::Implementation::logs(const std::string& name, const task::LogQuery&
                     "Bad parameters: you must choose at least one stream");
     ContainerPointer container = table_.get(name);
     RecordPointer record = container->snapshot();
-    const std::string driver = record->definition->host.log_config.type;
+    const std::string driver = readable_driver(record->definition->host.log_config);
     if (driver == "none")
         throw Error(ErrorKind::unsupported, "configured logging driver does not support reading");
     begin(record->definition->config.tty);
@@ -176,6 +186,12 @@ void Engine::Implementation::logs(const std::string& name, const task::LogQuery&
         return now->state.is_running() || now->state.phase == Phase::restarting;
     };
     task::read_logs(driver, paths(container->id).logs, query, sink, still_running, stop);
+}
+
+std::map<std::string, std::string> Engine::Implementation::container_log_attributes(
+    const std::string& name) {
+    const RecordPointer record = table_.get(name)->snapshot();
+    return log_attributes(*record->definition, record->name);
 }
 
 void Engine::Implementation::resize(const std::string& name, unsigned short rows,

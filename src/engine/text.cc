@@ -170,4 +170,20 @@ std::string parse_detach_keys(std::string_view text) {
     return bytes;
 }
 
+PortRange parse_port_range(std::string_view text) {
+    const std::size_t slash = std::min(text.find('/'), text.size());
+    const std::string_view ports = text.substr(0, slash);
+    const std::size_t dash = std::min(ports.find('-'), ports.size());
+    const auto first = find_integer(ports.substr(0, dash));
+    const auto last = dash < ports.size() ? find_integer(ports.substr(dash + 1)) : first;
+    PortRange range{0, 0, slash < text.size() ? std::string(text.substr(slash + 1)) : "tcp"};
+    const bool is_known =
+        range.protocol == "tcp" || range.protocol == "udp" || range.protocol == "sctp";
+    if (!first || !last || *first < 0 || *last > 65535 || *first > *last || !is_known)
+        throw Error(ErrorKind::invalid_argument, "invalid port or port range: {}", text);
+    range.first = static_cast<int>(*first);
+    range.last = static_cast<int>(*last);
+    return range;
+}
+
 }  // namespace hull::engine

@@ -22,6 +22,12 @@ std::int64_t parse_moment(std::string_view text);
 /// Replaces or appends NAME=value entries by name; an entry without '=' removes the name.
 void merge_environment(std::vector<std::string>& environment,
                        const std::vector<std::string>& changes);
+struct PortRange {
+    int first = 0, last = 0;
+    std::string protocol;
+};
+/// "80", "80/udp", "8000-8010/tcp". Throws invalid_argument.
+PortRange parse_port_range(std::string_view text);
 /// "ctrl-p,ctrl-q", "a,DEL" -> bytes. Throws invalid_argument.
 std::string parse_detach_keys(std::string_view text);
 

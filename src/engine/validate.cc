@@ -1,6 +1,7 @@
 #include "engine/validate.hh"
 
 #include "base/error.hh"
+#include "engine/log_target.hh"
 #include "engine/networking.hh"
 #include "engine/signals.hh"
 #include "engine/text.hh"
@@ -288,10 +289,13 @@ void check_namespaces(api::CreateRequest& request, const Host& machine) {
 
 void check_log_config(const api::LogConfig& log) {
     static const std::set<std::string_view> drivers = {"", "local", "json-file", "none"};
-    static const std::set<std::string_view> later = {"awslogs", "etwlogs",  "fluentd", "gcplogs",
-                                                     "gelf",    "journald", "splunk",  "syslog"};
-    if (later.contains(log.type))
-        unsupported("log driver {} is not supported yet: use local, json-file or none", log.type);
+    static const std::set<std::string_view> never = {"awslogs", "etwlogs", "gcplogs", "splunk"};
+    if (is_remote_log(log.type)) return check_remote_log(log);
+    if (never.contains(log.type))
+        unsupported(
+            "log driver {} is not supported: use local, json-file, syslog, journald, fluentd, gelf "
+            "or none",
+            log.type);
     if (!drivers.contains(log.type))
         refuse("logger: no log driver named '{}' is registered", log.type);
     for (const auto& [name, value] : log.config) {
@@ -302,12 +306,17 @@ void check_log_config(const api::LogConfig& log) {
         } else if (name == "max-file") {
             if (find_integer(value).value_or(0) < 1) refuse("max-file cannot be less than 1");
         } else if (name == "mode") {
-            if (value != "blocking") unsupported("log mode {} is not supported yet", value);
+            check_log_mode(value);  // files never keep a container waiting: both are the same
+        } else if (name == "max-buffer-size") {
+            if (find_size(value).value_or(0) <= 0)
+                refuse("invalid value for max-buffer-size: {}", value);
         } else if (name == "compress") {
             if (value != "false") unsupported("compressed logs are not supported yet");
-        } else if (name == "tag" || name == "labels" || name == "env" || name == "labels-regex" ||
+        } else if (name == "tag") {
+            check_log_tag(value);
+        } else if (name == "labels" || name == "env" || name == "labels-regex" ||
                    name == "env-regex") {
-            unsupported("log option {} is not supported yet", name);
+            continue;  // any text chooses something, or nothing
         } else {
             refuse("unknown log opt '{}' for {} log driver", name,
                    log.type.empty() ? "local" : log.type);

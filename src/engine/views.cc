@@ -123,7 +123,8 @@ bool value_fits(const std::string& filter, const std::string& wanted, const Reco
     const Definition& definition = *record.definition;
     const auto sandbox = [&] { return context.networks->find_sandbox(definition.id); };
     if (filter == "id") return matches_pattern(definition.id, wanted);
-    if (filter == "name") return matches_pattern(record.name, wanted);
+    if (filter == "name")
+        return matches_pattern(record.name, wanted) || matches_pattern("/" + record.name, wanted);
     if (filter == "status") return to_string(record.state.phase) == wanted;
     if (filter == "exited")
         return record.state.phase == Phase::exited &&
@@ -167,6 +168,7 @@ void check_list_filters(const Filters& filters) {
                 value != "unhealthy")
                 throw Error(ErrorKind::invalid_argument, "Unrecognised filter value for health: {}",
                             value);
+            if (name == "expose" || name == "publish") parse_port_range(value);
             if (name == "exited" && !find_integer(value))
                 throw Error(ErrorKind::invalid_argument, "invalid filter 'exited={}'", value);
         }
@@ -300,6 +302,7 @@ api::ContainerInspect Engine::Implementation::inspect(const std::string& name, b
     view.state.pid = state.pid;
     view.state.exit_code = state.exit_code;
     view.state.error = state.error;
+    if (!state.is_running()) view.state.reason = state.reason;
     view.state.started_at = time_text(state.started_ns);
     view.state.finished_at = time_text(state.finished_ns);
     if (state.health) view.state.health = health_view(*state.health);
@@ -447,7 +450,7 @@ api::SystemInfo Engine::Implementation::info() {
     info.driver = "overlay2";
     info.driver_status = {{"Layers", std::string(store_.snapshotter_name())},
                           {"Native Overlay Diff", "true"}};
-    info.log_plugins = {"json-file", "local", "none"};
+    info.log_plugins = {"fluentd", "gelf", "journald", "json-file", "local", "none", "syslog"};
     info.network_plugins = {"bridge", "host", "ipvlan", "macvlan", "null"};
     info.volume_plugins = {"local"};
     info.memory_limit = host_.has_memory_cgroup;
@@ -461,6 +464,7 @@ api::SystemInfo Engine::Implementation::info() {
     info.n_events_listener = events.listeners();
     info.system_time = format_rfc3339(now_ns());
     info.logging_driver = options_.default_log_driver;
+    info.debug = options_.debug;
     info.cgroup_driver = "cgroupfs";
     info.cgroup_version = host_.is_cgroup_v2() ? "2" : "1";
     info.kernel_version = host_.kernel_release;

@@ -103,6 +103,24 @@ std::string format_header(int status, const Headers& own, const Headers& common)
     return text;
 }
 
+bool is_unix(int socket) {
+    int domain = 0;
+    socklen_t size = sizeof domain;
+    return ::getsockopt(socket, SOL_SOCKET, SO_DOMAIN, &domain, &size) == 0 && domain == AF_UNIX;
+}
+
+struct Peer {
+    std::int64_t uid = -1, pid = -1;
+};
+
+Peer peer_of(int socket) {
+    ucred credentials{};
+    socklen_t size = sizeof credentials;
+    if (!is_unix(socket) || ::getsockopt(socket, SOL_SOCKET, SO_PEERCRED, &credentials, &size) != 0)
+        return {};
+    return {credentials.uid, credentials.pid};
+}
+
 /// Bytes of an unread request body that are still read to keep the connection.
 constexpr std::size_t max_discarded_bytes = 256 << 10;
 
@@ -152,9 +170,12 @@ struct Server::State {
         Fd socket;
         Path path;
         ino_t inode = 0;
+        int door = 0;
+        std::function<Fd(Fd)> wrap = {};
     };
     struct Connection {
         Fd socket;
+        int door = 0;
         std::atomic<bool> busy = false;
     };
     struct Watches {
@@ -178,7 +199,7 @@ struct Server::State {
     std::condition_variable connection_ended;
     std::atomic<bool> stopping = false;
 
-    void accept_one(int listener);
+    void accept_one(const Listener& listener);
     void serve(Connection& connection);
     void add_to_epoll(int fd, std::uint32_t events, std::uint64_t token) const {
         epoll_event event{};
@@ -244,6 +265,7 @@ public:
 
     void send(Response response) override {
         begin_reply();
+        status = response.status;
         const bool bodiless = response.status == 204 || response.status == 304;
         if (!bodiless) response.headers.set("Content-Length", std::to_string(response.body.size()));
         finish_body();
@@ -257,8 +279,9 @@ public:
                               with_body ? std::string_view(response.body) : std::string_view()});
     }
 
-    void start_stream(int status, Headers stream_headers) override {
+    void start_stream(int stream_status, Headers stream_headers) override {
         begin_reply();
+        status = stream_status;
         if (chunked_reply_)
             stream_headers.set("Transfer-Encoding", "chunked");
         else
@@ -286,10 +309,12 @@ public:
                         "cannot upgrade a connection with unread requests on it");
         end_helpers();
         const bool upgrade = headers.has_token("Connection", "Upgrade");
+        status = upgrade ? 101 : 200;
         std::string header;
         if (upgrade) {
             header = format_header(101, upgrade_headers, reply_headers);
-            header += "Connection: Upgrade\r\nUpgrade: tcp\r\n\r\n";
+            header += "Connection: Upgrade\r\n";
+            header += upgrade_headers.find("Upgrade") ? "\r\n" : "Upgrade: tcp\r\n\r\n";
         } else {
             header = format_header(200, upgrade_headers, {}) + "\r\n";
         }
@@ -386,10 +411,14 @@ private:
         watch_token_ = 0;
         auto state = pump_running_.lock();
         if (!state->running) return;
-        // The pump may wait for a client that has stopped sending: end its input.
+        // The reply is out, but a client that still sends its body must not run into a closed
+        // socket before it reads: a small one comes whole, and the pump ends with the next piece.
         keep_alive_ = false;
+        const auto ended = [&] { return !state->running; };
+        pump_ended_.wait_for(state.mutex(), std::chrono::milliseconds(500), ended);
+        // It may wait for a client that has stopped sending, or one may send for hours: no more.
         ::shutdown(socket_.get(), SHUT_RD);
-        pump_ended_.wait(state.mutex(), [&] { return !state->running; });
+        pump_ended_.wait(state.mutex(), ended);
     }
 
     Fd& socket_;
@@ -447,7 +476,8 @@ void Server::State::serve(Connection& connection) {
         }
         // Only the hang-up, which is reported unasked: a client that has just closed its sending
         // side still waits for its answer, and a unix socket tells the two apart.
-        add_to_epoll(fd, EPOLLONESHOT, token);
+        // Over TCP a client that closes is seen as one that ends its sending, and taken for gone.
+        add_to_epoll(fd, is_unix(fd) ? EPOLLONESHOT : EPOLLONESHOT | EPOLLRDHUP, token);
         guard->events[token] = &event;
         return token;
         },
@@ -458,6 +488,7 @@ void Server::State::serve(Connection& connection) {
         ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
         },
         };
+    const Peer peer = peer_of(connection.socket.get());
     for (;;) {
         try {
             if (!reader.read_header()) return;
@@ -466,6 +497,9 @@ void Server::State::serve(Connection& connection) {
         }
         connection.busy = true;
         SocketExchange exchange(connection.socket, reader, hooks);
+        exchange.door = connection.door;
+        exchange.peer_uid = peer.uid;
+        exchange.peer_pid = peer.pid;
         try {
             exchange.query = parse_query(exchange.raw_query);
             handler(exchange);
@@ -479,15 +513,21 @@ void Server::State::serve(Connection& connection) {
     }
 }
 
-void Server::State::accept_one(int listener) {
-    Fd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+void Server::State::accept_one(const Listener& listener) {
+    Fd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket) {
         // Out of descriptors: a pause instead of a busy loop; a connection may end meanwhile.
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) ::poll(nullptr, 0, 20);
         return;
     }
+    if (listener.wrap) try {
+            socket = listener.wrap(std::move(socket));
+        } catch (const Error& error) {
+            return log::error("accepting a connection: {}", error.message());
+        }
     auto owned = std::make_unique<Connection>();
     owned->socket = std::move(socket);
+    owned->door = listener.door;
     Connection* connection = owned.get();
     connections.lock()->insert(connection);
     try {
@@ -531,7 +571,7 @@ Server::~Server() {
     }
 }
 
-void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group) {
+void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group, int door) {
     if (const auto status = sys::find_stat(path)) {
         if (!S_ISSOCK(status->st_mode))
             throw Error(ErrorKind::conflict, "listening on {}: it exists and is not a socket",
@@ -550,10 +590,12 @@ void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> gro
     if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
         throw_errno(errno, "giving {} to group {}", path, *group);
     const auto status = sys::find_stat(path);
-    state_->listeners.push_back({std::move(socket), path, status ? status->st_ino : 0});
+    state_->listeners.push_back({std::move(socket), path, status ? status->st_ino : 0, door});
 }
 
-void Server::listen(Fd socket) { state_->listeners.push_back({std::move(socket), {}, 0}); }
+void Server::listen(Fd socket, std::function<Fd(Fd)> wrap) {
+    state_->listeners.push_back({std::move(socket), {}, 0, 0, std::move(wrap)});
+}
 
 void Server::run(StopEvent& stop, int grace_ms) {
     State& state = *state_;
@@ -568,7 +610,7 @@ void Server::run(StopEvent& stop, int grace_ms) {
             const std::uint64_t token = events[static_cast<std::size_t>(i)].data.u64;
             if (token == State::stop_token) continue;
             if (token < State::first_watch) {
-                state.accept_one(state.listeners[token - 1].socket.get());
+                state.accept_one(state.listeners[token - 1]);
                 continue;
             }
             auto guard = state.watches.lock();

@@ -46,6 +46,10 @@ public:
     Query query;
     Headers headers;
     Headers reply_headers;  ///< put into every reply that does not set them itself
+    int door = 0;           ///< of the listener it came by
+    int status = 0;         ///< of the reply, once it was begun
+    /// Who connected, by SO_PEERCRED; -1 over TCP.
+    std::int64_t peer_uid = -1, peer_pid = -1;
 
     /// First value of a query parameter, "" when missing.
     std::string_view parameter(std::string_view name) const;
@@ -93,9 +97,11 @@ public:
     ~Server();
 
     /// Replaces a dead socket file. Throws conflict when a live server answers there.
-    void listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group);
-    /// Takes a listening socket (socket activation, tests).
-    void listen(Fd socket);
+    /// `door` is what exchanges over it will have.
+    void listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group, int door = 0);
+    /// Takes a listening socket (TCP, socket activation, tests). `wrap` may replace an accepted
+    /// connection by the one to serve in its place.
+    void listen(Fd socket, std::function<Fd(Fd)> wrap = {});
     /// Accepts until `stop` is requested, then ends idle connections, requests every stop_event(),
     /// waits up to `grace_ms` for running handlers, and breaks what is left.
     void run(StopEvent& stop, int grace_ms = 2000);

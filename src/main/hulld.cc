@@ -12,6 +12,7 @@
 #include "engine/engine.hh"
 #include "http/server.hh"
 #include "image/images.hh"
+#include "main/tcp_listener.hh"
 #include "network/networks.hh"
 #include "store/store.hh"
 
@@ -50,6 +51,13 @@ struct Options {
     std::string log_driver = "local";
     std::map<std::string, std::string> log_options;
     std::optional<Path> config_file;
+    TlsOptions tls;
+    std::vector<std::string> sockets;
+    Path audit_log;
+    std::string cgroupns_mode;
+    std::vector<api::Ulimit> ulimits;
+    bool no_new_privileges = false;
+    bool only_validate = false;
     std::string shm_size, ipc_mode = "private", seccomp_profile;
     std::vector<std::string> dns, dns_search, dns_options, labels;
     bool init = false;
@@ -74,6 +82,26 @@ struct Flag {
 
 std::string format_bool(bool value) { return value ? "true" : "false"; }
 
+/// "NAME=SOFT[:HARD]".
+api::Ulimit parse_ulimit(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    api::Ulimit limit;
+    const auto refuse = [&] {
+        throw Error(ErrorKind::invalid_argument, "invalid ulimit {}: use NAME=SOFT[:HARD]", text);
+    };
+    if (equals == std::string::npos || equals == 0) refuse();
+    limit.name = text.substr(0, equals);
+    const char* const end = text.data() + text.size();
+    const auto soft = std::from_chars(text.data() + equals + 1, end, limit.soft);
+    if (soft.ec != std::errc()) refuse();
+    limit.hard = limit.soft;
+    if (soft.ptr == end) return limit;
+    if (*soft.ptr != ':') refuse();
+    const auto hard = std::from_chars(soft.ptr + 1, end, limit.hard);
+    if (hard.ec != std::errc() || hard.ptr != end || limit.soft > limit.hard) refuse();
+    return limit;
+}
+
 bool parse_bool(const std::string& text) {
     if (text == "true" || text == "1" || text == "t") return true;
     if (text == "false" || text == "0" || text == "f") return false;
@@ -96,6 +124,8 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.network.bridge_address = v; }},
         {"bridge", 'b', "bridge", "string", "Name of the default bridge, or none (hull0)",
          [](Options& o, const std::string& v) { o.bridge = v; }},
+        {"audit-log", 0, "audit-log", "string", "File that every change is noted in, as JSON lines",
+         [](Options& o, const std::string& v) { o.audit_log = v; }},
         {"cgroup-parent", 0, "cgroup-parent", "string", "Parent cgroup of all containers (/hull)",
          [](Options& o, const std::string& v) { o.cgroup_parent = v; }},
         {"config-file", 0, nullptr, "string", "Configuration file, JSON with these names",
@@ -109,10 +139,20 @@ const std::vector<Flag>& flags() {
          [](Options& o,
             const std::string& v) { o.network.sources.push_back(network::parse_subnet_source(v)); },
          true},
+        {"default-cgroupns-mode", 0, "default-cgroupns-mode", "string",
+         "host or private (private where cgroups are v2)",
+         [](Options& o, const std::string& v) {
+        if (v != "host" && v != "private")
+            throw Error(ErrorKind::invalid_argument,
+                        "default-cgroupns-mode {}: use host or private", v);
+        o.cgroupns_mode = v;
+         }},
         {"default-ipc-mode", 0, "default-ipc-mode", "string", "private or shareable (private)",
          [](Options& o, const std::string& v) { o.ipc_mode = v; }},
         {"default-shm-size", 0, "default-shm-size", "bytes", "Size of /dev/shm (64m)",
          [](Options& o, const std::string& v) { o.shm_size = v; }},
+        {"default-ulimit", 0, "default-ulimits", "list", "Limits of containers: nofile=1024:2048",
+         [](Options& o, const std::string& v) { o.ulimits.push_back(parse_ulimit(v)); }, true},
         {"dns", 0, "dns", "list", "Name servers for containers",
          [](Options& o, const std::string& v) { o.dns.push_back(v); }, true},
         {"dns-opt", 0, "dns-opts", "list", "Resolver options for containers",
@@ -167,14 +207,32 @@ const std::vector<Flag>& flags() {
          true},
         {"mtu", 0, "mtu", "int", "MTU of networks (the uplink's)",
          [](Options& o, const std::string& v) { o.network.mtu = parse_mtu(v); }},
+        {"no-new-privileges", 0, "no-new-privileges", nullptr,
+         "Containers gain no privileges unless they ask for it",
+         [](Options& o, const std::string& v) { o.no_new_privileges = parse_bool(v); }},
         {"pidfile", 'p', "pidfile", "string", "File for the daemon's pid (EXEC-ROOT/hull.pid)",
          [](Options& o, const std::string& v) { o.pidfile = v; }},
         {"programs", 0, "programs", "string", "Directory of hull-shim and friends (beside hulld)",
          [](Options& o, const std::string& v) { o.programs = v; }},
         {"seccomp-profile", 0, "seccomp-profile", "string", "Replaces the default seccomp profile",
          [](Options& o, const std::string& v) { o.seccomp_profile = v; }},
+        {"socket", 0, "sockets", "list",
+         "One more socket, of limited rights: path=…,rights=read|logs|lifecycle|own[,uid=…]",
+         [](Options& o, const std::string& v) { o.sockets.push_back(v); }, true},
+        {"tls", 0, "tls", nullptr, "Speak TLS on tcp:// sockets",
+         [](Options& o, const std::string& v) { o.tls.enabled = parse_bool(v); }},
+        {"tlscacert", 0, "tlscacert", "string", "Trust clients of this CA only (/etc/hull/ca.pem)",
+         [](Options& o, const std::string& v) { o.tls.ca = v; }},
+        {"tlscert", 0, "tlscert", "string", "TLS certificate (/etc/hull/cert.pem)",
+         [](Options& o, const std::string& v) { o.tls.certificate = v; }},
+        {"tlskey", 0, "tlskey", "string", "TLS key (/etc/hull/key.pem)",
+         [](Options& o, const std::string& v) { o.tls.key = v; }},
+        {"tlsverify", 0, "tlsverify", nullptr, "Speak TLS with clients that have a certificate",
+         [](Options& o, const std::string& v) { o.tls.verify = parse_bool(v); }},
         {"storage-driver", 's', "storage-driver", "string", "erofs or directory (what works)",
          [](Options& o, const std::string& v) { o.storage_driver = v; }},
+        {"validate", 0, nullptr, nullptr, "Only say whether the configuration is right",
+         [](Options& o, const std::string& v) { o.only_validate = parse_bool(v); }},
         };
     return all;
 }
@@ -386,21 +444,39 @@ std::string unix_path(const std::string& host) {
     if (host.starts_with('/')) return host;
     if (!host.starts_with(scheme))
         throw Error(ErrorKind::unsupported,
-                    "listening on {} is not supported yet: use unix:///path", host);
+                    "listening on {} is not supported: use unix:///path or tcp://address:port",
+                    host);
     std::string path = host.substr(scheme.size());
     return path.empty() ? "/run/hull.sock" : path;
 }
 
-void listen(http::Server& server, const Options& options) {
+void make_parent(const Path& path) {
+    if (const std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
+        sys::mkdir_all(path.substr(0, slash), 0755);
+}
+
+void listen(http::Server& server, const Options& options, TlsGate* gate,
+            const std::vector<server::Door>& doors) {
     std::optional<gid_t> group = find_group(options.group);
     if (!group && options.group_given)
         throw Error(ErrorKind::invalid_argument, "group {} not found", options.group);
     for (const std::string& host : options.hosts) {
+        if (is_tcp(host)) {
+            listen_tcp(server, host, gate);
+            log::info("API listens on {}", host);
+            continue;
+        }
         const Path path = unix_path(host);
-        if (const std::size_t slash = path.rfind('/'); slash != std::string::npos && slash > 0)
-            sys::mkdir_all(path.substr(0, slash), 0755);
+        make_parent(path);
         server.listen_unix(path, 0660, group);
         log::info("API listens on {}", path);
+    }
+    for (std::size_t i = 0; i < doors.size(); ++i) {
+        make_parent(doors[i].path);
+        // Whoever may open it is judged by credentials when there are uids, else by the group.
+        const mode_t mode = doors[i].uids.empty() ? 0660 : 0666;
+        server.listen_unix(doors[i].path, mode, group, static_cast<int>(i) + 1);
+        log::info("API listens on {} for {}", doors[i].path, to_string(doors[i].rights));
     }
 }
 
@@ -420,7 +496,10 @@ network::Options network_options(const Options& options) {
 /// What makes up a daemon, in the order it comes to life. The mount namespace is the host's own:
 /// a private one would keep bind mounts with shared propagation from reaching the host.
 void run(const Options& options) {
-    for (const std::string& host : options.hosts) (void)unix_path(host);
+    for (const std::string& host : options.hosts)
+        if (!is_tcp(host)) (void)unix_path(host);
+    std::vector<server::Door> doors;
+    for (const std::string& text : options.sockets) doors.push_back(server::parse_door(text));
     StopEvent stop;
     handle_signals(stop);
     raise_descriptor_limit();
@@ -448,6 +527,10 @@ void run(const Options& options) {
     engine_options.default_log_driver = options.log_driver;
     engine_options.default_log_options = options.log_options;
     engine_options.default_ipc_mode = options.ipc_mode;
+    engine_options.default_cgroupns_mode = options.cgroupns_mode;
+    engine_options.default_ulimits = options.ulimits;
+    engine_options.no_new_privileges = options.no_new_privileges;
+    engine_options.debug = options.debug;
     if (!options.shm_size.empty()) engine_options.default_shm_bytes = parse_size(options.shm_size);
     engine_options.seccomp_profile = options.seccomp_profile;
     engine_options.dns = options.dns;
@@ -458,15 +541,32 @@ void run(const Options& options) {
     network::Networks networks(network_options(options), database);
     engine::Engine engine(engine_options, images, store, networks, database);
 
-    const server::Api api({engine, images, engine.info().driver});
+    std::optional<server::AuditLog> audit;
+    if (!options.audit_log.empty()) audit.emplace(options.audit_log);
+    std::optional<TlsGate> gate;
+    if (options.tls.enabled || options.tls.verify)
+        gate.emplace(with_default_files(options.tls), join(programs, "hull-tls"),
+                     join(options.exec_root, "tls"));
+    const server::Api api({engine, images, engine.info().driver, doors, audit ? &*audit : nullptr});
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
-    listen(server, options);
+    listen(server, options, gate ? &*gate : nullptr, doors);
     ::malloc_trim(0);
     log::info("hulld {} started, data in {}", HULL_VERSION, options.data_root);
     server.run(stop);
     networks.clean_up();
     log::info("stopped; containers go on running");
     sys::unlink(pidfile);
+}
+
+/// What would keep the daemon from starting, without touching anything.
+void validate(const Options& options) {
+    for (const std::string& host : options.hosts)
+        if (!is_tcp(host)) (void)unix_path(host);
+    for (const std::string& text : options.sockets) (void)server::parse_door(text);
+    (void)parse_storage_driver(options.storage_driver);
+    if (!options.shm_size.empty()) (void)parse_size(options.shm_size);
+    if (options.group_given && !find_group(options.group))
+        throw Error(ErrorKind::invalid_argument, "group {} not found", options.group);
 }
 
 int main(const std::vector<std::string>& arguments) {
@@ -491,6 +591,11 @@ int main(const std::vector<std::string>& arguments) {
                          "unable to configure the daemon with file {}", file);
         if (options.hosts.empty()) options.hosts.push_back(default_host);
         log::set_level(options.debug ? log::Level::debug : parse_level(options.log_level));
+        if (options.only_validate) {
+            validate(options);
+            std::puts("configuration OK");
+            return 0;
+        }
     } catch (const UsageError& error) {
         fmt::print(stderr, "{}\nSee 'hulld --help'.\n", error.message);
         return 125;

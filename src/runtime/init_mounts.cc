@@ -1,11 +1,13 @@
 #include "base/sys.hh"
 #include "linux/mount.hh"
+#include "linux/namespaces.hh"
 #include "linux/process_attributes.hh"
 #include "runtime/init.hh"
 
 #include <fcntl.h>
 #include <linux/magic.h>
 #include <linux/openat2.h>
+#include <sched.h>
 #include <sys/mount.h>
 #include <sys/sendfile.h>
 #include <sys/syscall.h>
@@ -14,6 +16,7 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <optional>
 #include <set>
 
 namespace hull::runtime {
@@ -60,10 +63,29 @@ void check_proc_bind(const std::string& destination, int source, int target) {
 
 bool is_directory(int fd) { return S_ISDIR(sys::fstat(fd).st_mode); }
 
+/// What lies behind /proc/PID/root is in another mount namespace (the /dev/shm of a container whose
+/// IPC is shared): the kernel clones a mount only for who is inside, so we visit.
+std::optional<Fd> find_foreign_source(const Path& source, bool recursive) {
+    constexpr std::string_view proc = "/proc/", root = "/root/";
+    if (!source.starts_with(proc)) return std::nullopt;
+    const std::size_t end = source.find_first_not_of("0123456789", proc.size());
+    if (end == std::string::npos || end == proc.size() ||
+        std::string_view(source).substr(end, root.size()) != root)
+        return std::nullopt;
+    const Fd back = sys::open("/proc/self/ns/mnt", O_RDONLY);
+    const Fd there = sys::open(source.substr(0, end) + "/ns/mnt", O_RDONLY);
+    linux_::enter_namespace(there.get(), CLONE_NEWNS);
+    Fd tree = linux_::clone_tree(AT_FDCWD, source.substr(end + root.size() - 1), recursive);
+    linux_::enter_namespace(back.get(), CLONE_NEWNS);
+    return tree;
+}
+
 Fd open_bind_source(InitContext& context, std::size_t index, const MountOptions& options) {
     if (auto found = context.sources.find(index); found != context.sources.end())
         return std::move(found->second);
     const oci::Mount& mount = context.spec->mounts[index];
+    if (auto foreign = find_foreign_source(mount.source, options.recursive_bind))
+        return std::move(*foreign);
     return linux_::clone_tree(AT_FDCWD, absolute_source(context, mount.source),
                               options.recursive_bind);
 }

@@ -140,6 +140,7 @@ void Client::read_input() {
     if (detached) {
         input_ended_ = true;
         end();
+        if (stdio_.options_.on_detach) stdio_.options_.on_detach();
     }
 }
 

@@ -4,6 +4,7 @@
 #include "shim/log_writer.hh"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 
 #include <array>
 #include <string>
@@ -97,6 +98,10 @@ public:
         : path_(join(config.directory, std::string(id) + "-json.log")),
           max_size_bytes_(config.max_size_bytes),
           max_files_(config.max_files ? config.max_files : 1) {
+        const std::string attributes =
+            config.attributes.empty() ? "" : fmt::format(R"("attrs":{},)", config.attributes);
+        tails_[0] = fmt::format(R"(","stream":"stdout",{}"time":")", attributes);
+        tails_[1] = fmt::format(R"(","stream":"stderr",{}"time":")", attributes);
         sys::mkdir_all(config.directory, 0700);
         open_file();
         char last = '\n';
@@ -153,8 +158,7 @@ private:
         const std::size_t before = batch.size();
         batch += R"({"log":")";
         append_json_text(batch, line);
-        batch +=
-            stream == 2 ? R"(","stream":"stderr","time":")" : R"(","stream":"stdout","time":")";
+        batch += tails_[stream == 2];
         batch += time_;
         batch += "\"}\n";
         if (max_size_bytes_ == 0 || size_ + batch.size() <= max_size_bytes_) return;
@@ -206,6 +210,7 @@ private:
     std::uint64_t size_ = 0;
     Fd file_;
     std::string pending_[2];
+    std::string tails_[2];  ///< what follows the text of an entry, up to the time
     std::string time_;
 };
 

@@ -10,10 +10,14 @@ namespace hull::shim {
 
 /// Where the output of a container goes.
 struct LogConfig {
-    std::string driver = "local";      ///< "local", "json-file" or "none"
+    std::string driver = "local";      ///< "local", "json-file", "none", or what `program` sends
     Path directory;                    ///< made by the shim when missing; unused by "none"
     std::uint64_t max_size_bytes = 0;  ///< of one file; 0: 20 MB for local, unlimited for json-file
     unsigned max_files = 0;            ///< 0: 5 for local, 1 for json-file
+    Path program = {};                 ///< hull-log, for a log that is sent away; "" for a file
+    std::string target = {};           ///< where to, in the words of hull-log
+    std::string attributes = {};  ///< JSON object that json-file puts into every entry; "": none
+    bool keeps_copy = false;      ///< in `directory` as driver local does
 };
 
 /// All the shim needs beside the bundle's config.json. The engine writes it as BUNDLE/launch.json.

@@ -42,12 +42,31 @@ linux_::OverlayPlan rootfs_from_json(const json::Value& value) {
     return plan;
 }
 
+json::Value log_to_json(const LogConfig& log) {
+    json::Object object{{"driver", log.driver},
+                        {"directory", log.directory},
+                        {"maxSizeBytes", log.max_size_bytes},
+                        {"maxFiles", log.max_files}};
+    if (!log.attributes.empty()) object["attributes"] = log.attributes;
+    if (!log.program.empty()) {
+        object["program"] = log.program;
+        object["target"] = log.target;
+        object["keepsCopy"] = log.keeps_copy;
+    }
+    return object;
+}
+
 LogConfig log_from_json(const json::Value& value) {
     LogConfig log;
     log.driver = value["driver"].as_string();
     log.directory = value["directory"].as_string();
     log.max_size_bytes = value["maxSizeBytes"].as_uint();
     log.max_files = static_cast<unsigned>(value["maxFiles"].as_uint());
+    if (value["attributes"].is_string()) log.attributes = value["attributes"].as_string();
+    if (value["program"].is_null()) return log;
+    log.program = value["program"].as_string();
+    log.target = value["target"].as_string();
+    log.keeps_copy = value["keepsCopy"].as_bool();
     return log;
 }
 
@@ -77,25 +96,21 @@ LaunchConfig parse_launch_config(std::string_view text) {
 }
 
 std::string dump_launch_config(const LaunchConfig& config) {
-    return json::dump_indented(
-        json::Object{{"id", config.id},
-                     {"bundle", config.bundle},
-                     {"runtimeDirectory", config.runtime_directory},
-                     {"exitFile", config.exit_file},
-                     {"rootfs", rootfs_to_json(config.rootfs)},
-                     {"seccompFilter", config.seccomp_filter},
-                     {"initProgram", config.init_program},
+    return json::dump_indented(json::Object{{"id", config.id},
+                                            {"bundle", config.bundle},
+                                            {"runtimeDirectory", config.runtime_directory},
+                                            {"exitFile", config.exit_file},
+                                            {"rootfs", rootfs_to_json(config.rootfs)},
+                                            {"seccompFilter", config.seccomp_filter},
+                                            {"initProgram", config.init_program},
 
-                     {"log", json::Object{{"driver", config.log.driver},
-                                          {"directory", config.log.directory},
-                                          {"maxSizeBytes", config.log.max_size_bytes},
-                                          {"maxFiles", config.log.max_files}}},
-                     {"terminal", config.terminal},
-                     {"openStdin", config.open_stdin},
-                     {"stdinOnce", config.stdin_once},
-                     {"rows", static_cast<int>(config.rows)},
-                     {"columns", static_cast<int>(config.columns)}},
-        2);
+                                            {"log", log_to_json(config.log)},
+                                            {"terminal", config.terminal},
+                                            {"openStdin", config.open_stdin},
+                                            {"stdinOnce", config.stdin_once},
+                                            {"rows", static_cast<int>(config.rows)},
+                                            {"columns", static_cast<int>(config.columns)}},
+                               2);
 }
 
 }  // namespace hull::shim

@@ -25,6 +25,7 @@ public:
 }  // namespace
 
 std::unique_ptr<LogWriter> open_log(const LogConfig& config, std::string_view id) {
+    if (!config.program.empty()) return open_remote_log(config);
     if (config.driver == "none") return std::make_unique<NoLog>();
     if (config.driver == "local") return open_local_log(config);
     if (config.driver == "json-file") return open_json_file_log(config, id);

@@ -16,6 +16,11 @@ public:
     virtual ~LogWriter() = default;
     /// Appends output as it came from the container. `stream` is 1 or 2.
     virtual void write(int stream, std::int64_t time_ns, std::string_view bytes) = 0;
+    /// A descriptor to wait for until flush() can go on, -1 when nothing waits.
+    virtual int pending_fd() const { return -1; }
+    virtual void flush() {}
+    /// So much waits that the container has to.
+    virtual bool is_full() const { return false; }
     /// Writes what waits for the end of its line. Nothing is written after this.
     virtual void finish() {}
 };
@@ -23,6 +28,8 @@ public:
 /// Opens the log and goes on after what is there. Throws invalid_argument on an unknown driver.
 std::unique_ptr<LogWriter> open_log(const LogConfig& config, std::string_view id);
 std::unique_ptr<LogWriter> open_local_log(const LogConfig& config);
+/// Starts hull-log. Throws unavailable with what it says when the other end is not reached.
+std::unique_ptr<LogWriter> open_remote_log(const LogConfig& config);
 std::unique_ptr<LogWriter> open_json_file_log(const LogConfig& config, std::string_view id);
 
 /// Unlinks rotated files, oldest first, up to the first one a reader has locked: that reader still

@@ -30,6 +30,7 @@ struct ExitRecord {
     bool oom_killed = false;
     std::int64_t exited_at_ns = 0;
     std::string reason;  ///< "signal 9", "host crashed"; empty after a normal exit
+    std::uint64_t memory_limit = 0, memory_peak = 0;  ///< bytes, when memory ran out
 };
 
 struct StartResult {
@@ -94,8 +95,13 @@ struct ExecExited {
     int code = 0;
 };
 struct OutOfMemory {};
+/// A client typed the detach keys.
+struct Detached {
+    std::string exec_id;  ///< "" is init
+};
 }  // namespace event
-using Event = std::variant<event::Started, event::Exited, event::ExecExited, event::OutOfMemory>;
+using Event = std::variant<event::Started, event::Exited, event::ExecExited, event::OutOfMemory,
+                           event::Detached>;
 
 // The parse_* functions throw invalid_argument.
 std::string dump(const Request& request);

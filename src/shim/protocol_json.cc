@@ -41,17 +41,24 @@ StartResult parse_start_result(const json::Value& value) {
 }
 
 json::Value record_to_json(const ExitRecord& record) {
-    return json::Object{{"code", record.code},
+    json::Object object{{"code", record.code},
                         {"oomKilled", record.oom_killed},
                         {"exitedAtNs", record.exited_at_ns},
                         {"reason", record.reason}};
+    if (record.memory_limit != 0) {
+        object["memoryLimit"] = record.memory_limit;
+        object["memoryPeak"] = record.memory_peak;
+    }
+    return object;
 }
 
 ExitRecord record_from_json(const json::Value& value) {
     return {.code = static_cast<int>(value["code"].as_int()),
             .oom_killed = value["oomKilled"].as_bool(),
             .exited_at_ns = value["exitedAtNs"].as_int(),
-            .reason = value["reason"].as_string()};
+            .reason = value["reason"].as_string(),
+            .memory_limit = value["memoryLimit"].is_null() ? 0 : value["memoryLimit"].as_uint(),
+            .memory_peak = value["memoryPeak"].is_null() ? 0 : value["memoryPeak"].as_uint()};
 }
 
 json::Value to_json(const ExecRequest& exec) {
@@ -116,6 +123,9 @@ struct EventWriter {
     json::Value operator()(const event::OutOfMemory&) const {
         return json::Object{{"event", "oom"}};
     }
+    json::Value operator()(const event::Detached& detached) const {
+        return json::Object{{"event", "detached"}, {"execId", detached.exec_id}};
+    }
 };
 
 }  // namespace
@@ -177,6 +187,7 @@ Event parse_event(std::string_view text) {
         return event::ExecExited{value["execId"].as_string(),
                                  static_cast<int>(value["code"].as_int())};
     if (name == "oom") return event::OutOfMemory{};
+    if (name == "detached") return event::Detached{value["execId"].as_string()};
     throw Error(ErrorKind::invalid_argument, "unknown event \"{}\" from a shim", name);
 }
 

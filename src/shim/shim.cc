@@ -173,7 +173,9 @@ StartResult Shim::launch(int daemon, std::vector<Fd> layers) {
     log_ = open_log(config_.log, config_.id);
     stdio_ = std::make_unique<Stdio>(
         loop_, buffer_,
-        Stdio::Options{.close_stdin_with_client = config_.stdin_once, .log = log_.get()});
+        Stdio::Options{.close_stdin_with_client = config_.stdin_once,
+                       .log = log_.get(),
+                       .on_detach = [this] { connections_.publish(event::Detached{}); }});
 
     std::optional<Pipes> pipes;
     if (!config_.terminal) pipes.emplace(config_.open_stdin);
@@ -336,7 +338,11 @@ StartResult Shim::exec(request::Exec request, std::optional<Fd> client) {
         exec.id = wanted.exec_id;
         exec.pid = executed.pid;
         exec.stdio = std::make_unique<Stdio>(
-            loop_, buffer_, Stdio::Options{.close_stdin_with_client = true, .log = nullptr});
+            loop_, buffer_,
+            Stdio::Options{
+                .close_stdin_with_client = true, .log = nullptr, .on_detach = [this, id = exec.id] {
+                    connections_.publish(event::Detached{id});
+                }});
         if (pipes)
             std::move(*pipes).hand_over(*exec.stdio);
         else
@@ -493,6 +499,11 @@ void Shim::finish() {
         record = make_exit_record();
         end_stragglers();
         record.oom_killed = record.oom_killed || cgroup_->oom_kills() > 0;
+        if (!record.oom_killed) return;
+        if (const auto memory = cgroup_->stats().memory) {
+            record.memory_limit = memory->limit;
+            record.memory_peak = memory->peak;
+        }
     });
     stdio_->drain();
     for (Exec& exec : execs_) exec.stdio->drain();

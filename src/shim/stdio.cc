@@ -40,11 +40,13 @@ void ReadBuffer::release_memory() { ::madvise(data_, size, MADV_DONTNEED); }
 Stdio::Stdio(Loop& loop, ReadBuffer& buffer, Options options)
     : loop_(loop),
       buffer_(buffer),
-      options_(options),
+      options_(std::move(options)),
       outputs_{Output(*this, 1), Output(*this, 2)},
-      input_(*this) {}
+      input_(*this),
+      log_drain_(*this) {}
 
 Stdio::~Stdio() {
+    if (log_drain_.watched_fd >= 0) loop_.unwatch(log_drain_.watched_fd);
     clients_.clear();
     for (Output& output : outputs_) close_output(output);
     close_input();
@@ -93,11 +95,28 @@ bool Stdio::read_output(Output& output) {
     const std::string_view bytes(buffer_.data(), static_cast<std::size_t>(count));
     last_read_bytes_ = bytes.size();
     last_read_ns_ = monotonic_ns();
-    if (options_.log) options_.log->write(output.stream, now_ns(), bytes);
+    if (options_.log) {
+        options_.log->write(output.stream, now_ns(), bytes);
+        watch_log();
+    }
     for (const auto& client : clients_)
         if (client->wants(output.stream)) client->send(output.stream, bytes);
-    if (!clients_.empty()) settle();
+    if (!clients_.empty() || log_drain_.watched_fd >= 0) settle();
     return true;
+}
+
+void Stdio::watch_log() {
+    const int fd = options_.log->pending_fd();
+    if (fd == log_drain_.watched_fd) return;
+    if (log_drain_.watched_fd >= 0) loop_.unwatch(log_drain_.watched_fd);
+    if (fd >= 0) loop_.watch(fd, EPOLLOUT, log_drain_);
+    log_drain_.watched_fd = fd;
+}
+
+void Stdio::drain_log() {
+    options_.log->flush();
+    watch_log();
+    settle();
 }
 
 void Stdio::batch_output() {
@@ -132,7 +151,8 @@ void Stdio::end_clients() {
 
 void Stdio::settle() {
     std::erase_if(clients_, [](const auto& client) { return client->is_done(); });
-    const bool wait = std::any_of(clients_.begin(), clients_.end(),
+    const bool wait = (options_.log && options_.log->is_full()) ||
+                      std::any_of(clients_.begin(), clients_.end(),
                                   [](const auto& client) { return client->is_full(); });
     for (Output& output : outputs_) {
         if (!output.fd || output.is_watched == !wait) continue;

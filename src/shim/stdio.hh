@@ -6,6 +6,7 @@
 #include "shim/protocol.hh"
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <string>
 #include <string_view>
@@ -76,6 +77,7 @@ public:
     struct Options {
         bool close_stdin_with_client = false;  ///< StdinOnce; always for exec
         LogWriter* log = nullptr;              ///< not owned; null for exec
+        std::function<void()> on_detach;       ///< a client typed the detach keys
     };
     Stdio(Loop& loop, ReadBuffer& buffer, Options options);
     ~Stdio();
@@ -119,6 +121,16 @@ private:
         bool is_watched = false;
     };
 
+    /// What a log that is sent away cannot take at once.
+    struct LogDrain final : Watcher {
+        explicit LogDrain(Stdio& owner) : stdio(owner) {}
+        void on_ready(std::uint32_t) override { stdio.drain_log(); }
+        Stdio& stdio;
+        int watched_fd = -1;
+    };
+
+    void drain_log();
+    void watch_log();
     void open_output(Output& output, Fd fd);
     /// One read; false when there was nothing (or it ended).
     bool read_output(Output& output);
@@ -139,6 +151,7 @@ private:
     Options options_;
     Output outputs_[2];
     Input input_;
+    LogDrain log_drain_;
     std::string pending_input_;
     std::int64_t last_read_ns_ = 0;
     std::size_t last_read_bytes_ = 0;

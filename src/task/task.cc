@@ -386,6 +386,9 @@ void Tasks::Monitor::handle(Task& task, const std::string& id, const shim::Event
         });
     } else if (std::holds_alternative<shim::event::OutOfMemory>(event)) {
         notices.push_back([this, id] { listener_.on_oom(id); });
+    } else if (const auto* detached = std::get_if<shim::event::Detached>(&event)) {
+        notices.push_back(
+            [this, id, exec_id = detached->exec_id] { listener_.on_detach(id, exec_id); });
     }
 }
 

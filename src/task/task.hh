@@ -33,6 +33,8 @@ public:
     virtual void on_exit(const std::string& id, const ExitRecord& record) = 0;
     virtual void on_exec_exit(const std::string& id, const std::string& exec_id, int code) = 0;
     virtual void on_oom(const std::string& id) = 0;
+    /// A client left by the detach keys; `exec_id` "" is init.
+    virtual void on_detach(const std::string& id, const std::string& exec_id) = 0;
 };
 
 /// The running containers of one daemon. Thread-safe. A call into a shim that is not answered

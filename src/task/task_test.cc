@@ -46,6 +46,7 @@ public:
     void on_exec_exit(const std::string& id, const std::string& exec_id, int code) override {
         note([&](State& state) { state.exec_exits.emplace(id + "/" + exec_id, code); });
     }
+    void on_detach(const std::string&, const std::string&) override {}
     void on_oom(const std::string& id) override {
         note([&](State& state) { state.ooms.insert(id); });
     }

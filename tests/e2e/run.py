@@ -6,6 +6,7 @@ A script is a list of commands a user could type, each with what it must do:
     # What this script claims (first line).
     needs: cgroup2 hull            skip unless all hold: root cgroup1 cgroup2 hull (daemon is hulld) hull-cli docker-cli
                                    systemd no-systemd apparmor program:NAME (it is installed)
+                                   npm:PACKAGE@VERSION (it can be installed; NODE_PATH leads there)
     $ hull run --rm $BUSYBOX echo hi
     hi                             standard output, line by line, exactly
     ~ ^[0-9a-f]{64}$               a line of standard output that matches
@@ -169,6 +170,20 @@ def facts(against):
     return have
 
 
+def npm_module(package, daemon):
+    """Whether the package could be installed for the scripts of this run; false without npm or its registry."""
+    modules = daemon.root + "/npm"
+    daemon.env["NODE_PATH"] = modules + "/node_modules"
+    if os.path.isdir(f"{modules}/node_modules/{package.rsplit('@', 1)[0]}"):
+        return True
+    os.makedirs(modules, exist_ok=True)
+    try:
+        install = ["npm", "install", "--prefix", modules, "--silent", "--no-audit", "--no-fund", "--fetch-retries", "1", package]
+        return subprocess.run(install, capture_output=True, timeout=COMMAND_SECONDS).returncode == 0
+    except (OSError, subprocess.TimeoutExpired):
+        return False
+
+
 class Step:
     def __init__(self, line, number):
         self.text, self.number, self.expect, self.actual_out = line, number, [], None
@@ -275,7 +290,8 @@ def check_request(step, daemon, shell):
 def run_script(path, daemon, against):
     claim, needs, steps = parse(path)
     have = facts(against)
-    missing = [n for n in needs if n not in have and not (n.startswith("program:") and shutil.which(n[len("program:"):]))]
+    missing = [n for n in needs if n not in have and not (n.startswith("program:") and shutil.which(n[len("program:"):]))
+               and not (n.startswith("npm:") and npm_module(n[len("npm:"):], daemon))]
     if missing:
         return "skip", f"needs {' '.join(missing)}", steps
     name = re.sub(r"[^a-z0-9]", "-", path.stem)

@@ -28,6 +28,7 @@ bool run_route(std::span<const Route> routes, std::string_view path, Call& call)
         auto parameters = match_path(route.pattern, path);
         if (!parameters) continue;
         call.path_parameters = std::move(*parameters);
+        check_rights(call, route.pattern);
         if (route.stream)
             route.stream(call);
         else
@@ -71,6 +72,12 @@ VersionedPath parse_versioned_path(std::string_view path) {
 }
 
 void Api::handle(http::Exchange& exchange) const {
+    answer(exchange);
+    if (services_.audit)
+        services_.audit->note(Call(services_, exchange, newest_minor), exchange.status);
+}
+
+void Api::answer(http::Exchange& exchange) const {
     exchange.reply_headers = {{"Api-Version", fmt::format("1.{}", newest_minor)},
                               {"Docker-Experimental", "false"},
                               {"Ostype", "linux"},

@@ -11,6 +11,7 @@ public:
     void handle(http::Exchange& exchange) const;
 
 private:
+    void answer(http::Exchange& exchange) const;
     Services services_;
 };
 

@@ -1,4 +1,5 @@
 #pragma once
+#include "api/server/rights.hh"
 #include "api/types/nullable.hh"
 #include "base/error.hh"
 #include "base/json.hh"
@@ -27,7 +28,9 @@ inline constexpr int newest_minor = 50, oldest_minor = 12;
 struct Services {
     engine::Engine& engine;
     image::Images& images;
-    std::string storage_driver;  ///< as info() names it
+    std::string storage_driver;    ///< as info() names it
+    std::vector<Door> doors = {};  ///< sockets of limited rights, by Exchange::door from 1
+    AuditLog* audit = nullptr;
 };
 
 using Filters = std::map<std::string, std::vector<std::string>>;
@@ -35,13 +38,15 @@ using Filters = std::map<std::string, std::vector<std::string>>;
 /// One request with its route's path parameters and the API version it asked for.
 class Call {
 public:
-    Call(const Services& services, http::Exchange& http, int minor)
-        : engine(services.engine),
-          images(services.images),
-          storage_driver(services.storage_driver),
+    Call(const Services& all, http::Exchange& http, int minor)
+        : services(all),
+          engine(all.engine),
+          images(all.images),
+          storage_driver(all.storage_driver),
           exchange(http),
           minor_version(minor) {}
 
+    const Services& services;
     engine::Engine& engine;
     image::Images& images;
     const std::string& storage_driver;

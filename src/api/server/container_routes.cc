@@ -3,9 +3,13 @@
 #include "api/server/routes.hh"
 #include "api/server/times.hh"
 #include "api/types/container.hh"
+#include "base/sys.hh"
 #include "engine/engine.hh"
+#include "http/websocket.hh"
 #include "image/images.hh"
 #include "task/log_reader.hh"
+
+#include <sys/socket.h>
 
 namespace hull::server {
 
@@ -13,13 +17,21 @@ namespace {
 
 using http::Response;
 
+/// With the limit that the socket sets.
+Filters own_filters(const Call& call) {
+    Filters filters = call.filters();
+    if (std::string own = owner_filter(call); !own.empty())
+        filters["label"].push_back(std::move(own));
+    return filters;
+}
+
 /// GET /containers/json: running ones, newest first.
 Response list_containers(Call& call) {
     const auto containers = call.engine.list_containers(
         {.all = call.flag("all"),
          .size = call.flag("size"),
          .limit = static_cast<int>(call.find_integer("limit").value_or(0)),
-         .filters = call.filters()});
+         .filters = own_filters(call)});
     json::Value list = api::to_json_array(containers);
     for (json::Value& item : list.as_array()) adapt_container_summary(item, call.minor_version);
     return Response::json(list);
@@ -27,7 +39,8 @@ Response list_containers(Call& call) {
 
 /// POST /containers/create?name=: 201, 404 no such image, 409 name in use.
 Response create_container(Call& call) {
-    const auto request = call.body_as<api::CreateRequest>();
+    auto request = call.body_as<api::CreateRequest>();
+    confine(call, request);
     require_platform(call.images, request.config.image, call.query("platform"));
     const engine::Created created = call.engine.create_container(call.query("name"), request);
     return Response::json(to_json(api::CreateResponse{created.id, created.warnings}), 201);
@@ -146,6 +159,41 @@ void attach_container(Call& call) {
                                  upgrade_of(call));
 }
 
+/// GET /containers/{id}/attach/ws: the same over a WebSocket, raw bytes in binary frames.
+void attach_websocket(Call& call) {
+    const http::Headers& headers = call.exchange.headers;
+    const std::string_view key = headers.get("Sec-WebSocket-Key");
+    if (!headers.has_token("Upgrade", "websocket") || !headers.has_token("Connection", "Upgrade") ||
+        key.empty())
+        throw Error(ErrorKind::invalid_argument, "not a WebSocket handshake: bad request");
+    http::Headers answer{{"Upgrade", "websocket"},
+                         {"Sec-WebSocket-Accept", http::websocket_accept(key)}};
+    if (const std::string_view protocol = headers.get("Sec-WebSocket-Protocol"); !protocol.empty())
+        answer.add("Sec-WebSocket-Protocol", std::string(protocol.substr(0, protocol.find(','))));
+    sys::SocketPair pair = sys::socketpair(SOCK_STREAM);
+    call.engine.attach_container(call.path("id"),
+                                 {.logs = call.flag("logs"),
+                                  .stream = call.flag("stream"),
+                                  .use_stdin = call.flag("stdin"),
+                                  .use_stdout = call.flag("stdout"),
+                                  .use_stderr = call.flag("stderr"),
+                                  .multiplexed = false,
+                                  .detach_keys = call.query("detachKeys")},
+                                 [&](bool) {
+        http::carry_websocket(call.exchange.hijack(answer), std::move(pair.second));
+        return std::move(pair.first);
+    });
+}
+
+/// "COLOR=red,app=web", escaped as in a URL.
+std::string log_details(const Call& call) {
+    std::string text;
+    for (const auto& [name, value] : call.engine.container_log_attributes(call.path("id")))
+        text += fmt::format("{}{}={}", text.empty() ? "" : ",", http::encode_percent(name),
+                            http::encode_percent(value));
+    return text;
+}
+
 /// GET /containers/{id}/logs: multiplexed lines, raw ones for a container with a terminal.
 void container_logs(Call& call) {
     task::LogQuery query;
@@ -163,11 +211,14 @@ void container_logs(Call& call) {
     std::optional<LogStream> stream;
     call.engine.container_logs(
         call.path("id"), query,
-        [&](bool terminal) { stream.emplace(call, query, terminal, call.flag("details")); },
+        [&](bool terminal) {
+        stream.emplace(call, query, terminal,
+                       call.flag("details") ? std::optional(log_details(call)) : std::nullopt);
+        },
         [&](const task::LogLine& line) {
         stream->write(line);
         return true;
-        },
+    },
         call.exchange.stop_event());
     if (stream) stream->flush();
 }
@@ -189,6 +240,7 @@ constexpr Route routes[] = {
     {"POST", "/containers/{id}/resize", resize_container},
     {"POST", "/containers/{id}/wait", nullptr, wait_container},
     {"POST", "/containers/{id}/attach", nullptr, attach_container},
+    {"GET", "/containers/{id}/attach/ws", nullptr, attach_websocket},
     {"DELETE", "/containers/{id}", remove_container},
 };
 

@@ -11,8 +11,9 @@ using http::Response;
 
 /// POST /containers/{id}/exec: 201, 409 not running.
 Response create_exec(Call& call) {
-    const std::string id =
-        call.engine.create_exec(call.path("id"), call.body_as<api::ExecCreateRequest>());
+    const auto request = call.body_as<api::ExecCreateRequest>();
+    confine(call, request);
+    const std::string id = call.engine.create_exec(call.path("id"), request);
     return Response::json(json::Object{{"Id", id}}, 201);
 }
 

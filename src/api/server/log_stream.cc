@@ -45,12 +45,13 @@ std::int64_t parse_tail(std::string_view text) {
     return lines < 0 ? -1 : lines;
 }
 
-LogStream::LogStream(Call& call, const task::LogQuery& query, bool terminal, bool details)
+LogStream::LogStream(Call& call, const task::LogQuery& query, bool terminal,
+                     std::optional<std::string> details)
     : call_(call),
       terminal_(terminal),
       timestamps_(query.timestamps),
       follow_(query.follow),
-      details_(details) {
+      details_(std::move(details)) {
     call.exchange.start_stream(
         200, {{"Content-Type", std::string(stream_content_type(terminal, call.minor_version))}});
 }
@@ -58,7 +59,7 @@ LogStream::LogStream(Call& call, const task::LogQuery& query, bool terminal, boo
 void LogStream::write(const task::LogLine& line) {
     std::string time;
     if (timestamps_ && !line.is_continuation) time = format_rfc3339_fixed(line.time_ns) + " ";
-    if (details_ && !line.is_continuation) time += " ";
+    if (details_ && !line.is_continuation) time += *details_ + " ";
     if (!terminal_) {
         const std::size_t size = time.size() + line.bytes.size();
         const char header[8] = {static_cast<char>(line.stream),

@@ -30,14 +30,16 @@ std::int64_t parse_tail(std::string_view text);
 /// Writes log lines as GET /containers/{id}/logs sends them. The header goes out at once.
 class LogStream {
 public:
-    /// `details`: each line begins with what log options add to it, which is nothing yet.
-    LogStream(Call& call, const task::LogQuery& query, bool terminal, bool details);
+    /// `details`: what log options add to each line, which begins with it; absent: not asked for.
+    LogStream(Call& call, const task::LogQuery& query, bool terminal,
+              std::optional<std::string> details);
     void write(const task::LogLine& line);
     void flush();
 
 private:
     Call& call_;
-    const bool terminal_, timestamps_, follow_, details_;
+    const bool terminal_, timestamps_, follow_;
+    const std::optional<std::string> details_;
     std::string pending_;
 };
 

@@ -25,9 +25,12 @@ Response info(Call& call) { return Response::json(to_json(call.engine.info())); 
 
 /// GET /events: one JSON object per line, each flushed, until `until`.
 void events(Call& call) {
+    Filters filters = call.filters();
+    if (std::string own = owner_filter(call); !own.empty())
+        filters["label"].push_back(std::move(own));
     const engine::EventQuery query{.since_ns = parse_unix_time(call.query("since")),
                                    .until_ns = parse_unix_time(call.query("until")),
-                                   .filters = call.filters()};
+                                   .filters = std::move(filters)};
     call.engine.stream_events(
         query,
         [&] {

@@ -25,7 +25,6 @@ Response no_swarm(Call&) {
 }
 
 constexpr Route routes[] = {
-    {"GET", "/containers/{id}/attach/ws", not_supported},
     {"GET", "/containers/{id}/checkpoints", not_supported},
     {"POST", "/containers/{id}/checkpoints", not_supported},
     {"DELETE", "/containers/{id}/checkpoints/{checkpoint}", not_supported},

@@ -77,6 +77,7 @@ struct State {
     bool running = false, paused = false, restarting = false, oom_killed = false, dead = false;
     std::int64_t pid = 0, exit_code = 0;
     std::string error;
+    std::string reason;                   ///< ours: why it ended, in words; "" while it runs
     std::string started_at, finished_at;  ///< RFC 3339; hull::zero_time when never
     std::optional<Health> health;
 };

@@ -46,6 +46,7 @@ void fields(Visitor& visit, Of<State> auto& value) {
     visit("StartedAt", value.started_at);
     visit("FinishedAt", value.finished_at);
     visit.omit_empty("Health", value.health);
+    visit.omit_empty("Reason", value.reason);
 }
 
 template <typename Visitor>

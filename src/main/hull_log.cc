@@ -1,0 +1,3 @@
+#include "sender/program.hh"
+
+int main() { return hull::sender::run_program(); }
