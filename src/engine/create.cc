@@ -41,7 +41,6 @@ void set_host_defaults(api::HostConfig& host, const Options& options) {
             host.log_config.config.emplace(name, value);
     }
     if (host.ipc_mode.empty()) host.ipc_mode = options.default_ipc_mode;
-    if (host.cgroupns_mode.empty()) host.cgroupns_mode = options.default_cgroupns_mode;
     for (const api::Ulimit& limit : options.default_ulimits)
         if (std::none_of(host.ulimits.begin(), host.ulimits.end(),
                          [&](const api::Ulimit& own) { return own.name == limit.name; }))
@@ -127,6 +126,8 @@ Created Engine::Implementation::create(const std::string& name, api::CreateReque
     image::ImagePointer image = images_.get_image(request.config.image);
     if (std::string& mode = request.host_config.network_mode; mode.empty() || mode == "default")
         mode = networks_.options().bridge == "none" ? "none" : "bridge";
+    if (request.host_config.cgroupns_mode.empty())
+        request.host_config.cgroupns_mode = options_.default_cgroupns_mode;
     created.warnings = validate(request, host_);
     check_donors(request.host_config);
     store::Lease lease = images_.lease_image(*image);

@@ -1,10 +1,12 @@
 #include "engine/ending.hh"
 
 #include "base/file.hh"
+#include "base/sys.hh"
 #include "base/text.hh"
 
 #include <fmt/core.h>
 #include <signal.h>
+#include <sys/syscall.h>
 
 #include <charconv>
 #include <cstring>
@@ -26,6 +28,21 @@ bool has_signal(std::string_view mask, int signal_number) {
     std::uint64_t bits = 0;
     std::from_chars(mask.data(), mask.data() + mask.size(), bits, 16);
     return bits >> (signal_number - 1) & 1;
+}
+
+/// A thread that has blocked the signal will ask for it; while it does, in sigwaitinfo(2), the
+/// kernel shows it as not blocked. What cannot be read counts as waiting.
+bool waits_for(pid_t pid, int signal_number) {
+    const Path tasks = fmt::format("/proc/{}/task", pid);
+    for (const std::string& task : sys::list_directories(tasks)) {
+        const std::string status = "\n" + find_file(join(join(tasks, task), "status")).value_or("");
+        const auto call = find_file(join(join(tasks, task), "syscall"));
+        const std::string waiting = fmt::format("{} ", SYS_rt_sigtimedwait);
+        if (has_signal(status_field(status, "SigBlk"), signal_number) || !call ||
+            call->starts_with(waiting))
+            return true;
+    }
+    return false;
 }
 
 }  // namespace
@@ -61,7 +78,7 @@ bool is_deaf_to(pid_t pid, int signal_number) {
     const std::string_view numbers = status_field(status, "NSpid");
     const bool is_first = numbers.find('\t') != std::string_view::npos && numbers.ends_with("\t1");
     return is_first && !has_signal(status_field(status, "SigCgt"), signal_number) &&
-           !has_signal(status_field(status, "SigBlk"), signal_number);
+           !waits_for(pid, signal_number);
 }
 
 }  // namespace hull::engine
