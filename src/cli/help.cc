@@ -19,6 +19,7 @@ constexpr Group groups[] = {
     {"context", "Manage contexts: names of daemons"},
     {"image", "Manage images"},
     {"network", "Manage networks"},
+    {"registry", "Run a registry"},
     {"system", "Manage the daemon"},
     {"volume", "Manage volumes"},
 };

@@ -134,6 +134,7 @@ std::string_view status_text(int status) {
         case 201: return "Created";
         case 202: return "Accepted";
         case 204: return "No Content";
+        case 206: return "Partial Content";
         case 304: return "Not Modified";
         case 400: return "Bad Request";
         case 401: return "Unauthorized";
@@ -142,10 +143,15 @@ std::string_view status_text(int status) {
         case 405: return "Method Not Allowed";
         case 408: return "Request Timeout";
         case 409: return "Conflict";
+        case 406: return "Not Acceptable";
+        case 412: return "Precondition Failed";
         case 413: return "Request Entity Too Large";
+        case 416: return "Requested Range Not Satisfiable";
+        case 429: return "Too Many Requests";
         case 431: return "Request Header Fields Too Large";
         case 500: return "Internal Server Error";
         case 501: return "Not Implemented";
+        case 502: return "Bad Gateway";
         case 503: return "Service Unavailable";
         default: return "";
     }

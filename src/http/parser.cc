@@ -201,9 +201,9 @@ bool MessageReader::feed() {
                     : known_rest == 0 ? bulk_read_bytes
                                       : std::min<std::uint64_t>(known_rest, bulk_read_bytes));
     const bool has_begun = parser_->started() || !pending_.empty();
+    const int timeout_ms = !has_begun ? idle_ms_ : exact_ ? silence_ms_ : bulk_silence_ms_;
     const std::size_t received =
-        receive(fd_, scratch_.data(), scratch_.size(), peeks ? MSG_PEEK : 0,
-                exact_ && has_begun ? silence_ms_ : -1);
+        receive(fd_, scratch_.data(), scratch_.size(), peeks ? MSG_PEEK : 0, timeout_ms);
     if (received == 0) return false;
 
     const std::size_t old = pending_.size();

@@ -60,6 +60,9 @@ public:
     bool read_header(bool no_body = false);
     Parser& message() { return *parser_; }
 
+    /// Whether a byte of the message has come.
+    bool begun() const { return parser_->started() || !pending_.empty(); }
+
     /// The next piece of the decoded body, empty at its end; valid until the next call.
     std::string_view read_body_piece();
     std::size_t read_body(std::span<std::byte> buffer);
@@ -70,6 +73,9 @@ public:
     /// has not begun its message may be silent for ever. Beyond it reading throws unavailable with
     /// error_number() ETIMEDOUT.
     void set_silence_limit(int timeout_ms) { silence_ms_ = timeout_ms; }
+    /// The same before the message's first byte, and inside a body that is read in bulk.
+    void set_idle_limit(int timeout_ms) { idle_ms_ = timeout_ms; }
+    void set_bulk_silence_limit(int timeout_ms) { bulk_silence_ms_ = timeout_ms; }
     bool has_buffered_body() const { return body_at_ < body_.size(); }
     bool body_done() const { return parser_->done() && !has_buffered_body(); }
     /// Bytes behind the message that are no longer in the socket; only after bulk mode.
@@ -88,7 +94,7 @@ private:
     std::string body_;
     std::size_t body_at_ = 0;
     bool exact_ = true;
-    int silence_ms_ = -1;  ///< -1: no limit
+    int silence_ms_ = -1, idle_ms_ = -1, bulk_silence_ms_ = -1;  ///< -1: no limit
 };
 
 }  // namespace hull::http

@@ -7,11 +7,15 @@
 #include "base/time.hh"
 #include "http/parser.hh"
 
+#include <arpa/inet.h>
 #include <fmt/core.h>
+#include <netinet/in.h>
+#include <netinet/tcp.h>
 #include <poll.h>
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
 #include <time.h>
@@ -63,7 +67,7 @@ void start_thread(std::function<void()> body) {
 }
 
 /// Writes all parts in as few calls as possible. Throws cancelled when the peer is gone.
-void send_parts(int fd, std::span<const std::string_view> parts) {
+void send_parts(int fd, std::span<const std::string_view> parts, int flags = 0) {
     std::array<iovec, 4> vectors;
     std::size_t count = 0;
     for (const std::string_view part : parts)
@@ -73,10 +77,11 @@ void send_parts(int fd, std::span<const std::string_view> parts) {
         msghdr message{};
         message.msg_iov = &vectors[first];
         message.msg_iovlen = count - first;
-        const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL);
+        const ssize_t sent = ::sendmsg(fd, &message, MSG_NOSIGNAL | flags);
         if (sent < 0) {
             if (errno == EINTR) continue;
-            throw Error(ErrorKind::cancelled, "the client is gone");
+            throw Error(ErrorKind::cancelled, "the client {}",
+                        errno == EAGAIN ? "takes no more" : "is gone");
         }
         auto left = static_cast<std::size_t>(sent);
         while (first < count && left >= vectors[first].iov_len) left -= vectors[first++].iov_len;
@@ -101,6 +106,36 @@ std::string format_header(int status, const Headers& own, const Headers& common)
         if (!own.find(name)) text += name + ": " + value + "\r\n";
     for (const auto& [name, value] : own) text += name + ": " + value + "\r\n";
     return text;
+}
+
+void send_range(int socket, const FileRange& range) {
+    auto offset = static_cast<off_t>(range.offset);
+    std::uint64_t left = range.size;
+    while (left > 0) {
+        const ssize_t sent =
+            ::sendfile(socket, range.file, &offset, std::min<std::uint64_t>(left, 1 << 30));
+        if (sent < 0 && errno == EINTR) continue;
+        if (sent < 0) throw Error(ErrorKind::cancelled, "the client is gone");
+        if (sent == 0) throw Error(ErrorKind::data_loss, "the file ends before its size");
+        left -= static_cast<std::uint64_t>(sent);
+    }
+}
+
+/// ADDRESS:PORT of the other end of a TCP connection, "" for other sockets.
+std::string peer_name(int socket) {
+    sockaddr_storage address{};
+    socklen_t size = sizeof address;
+    if (::getpeername(socket, reinterpret_cast<sockaddr*>(&address), &size) != 0) return {};
+    std::array<char, INET6_ADDRSTRLEN> text{};
+    if (address.ss_family == AF_INET) {
+        const auto& ip = reinterpret_cast<const sockaddr_in&>(address);
+        ::inet_ntop(AF_INET, &ip.sin_addr, text.data(), text.size());
+        return fmt::format("{}:{}", text.data(), ntohs(ip.sin_port));
+    }
+    if (address.ss_family != AF_INET6) return {};
+    const auto& ip = reinterpret_cast<const sockaddr_in6&>(address);
+    ::inet_ntop(AF_INET6, &ip.sin6_addr, text.data(), text.size());
+    return fmt::format("[{}]:{}", text.data(), ntohs(ip.sin6_port));
 }
 
 /// Bytes of an unread request body that are still read to keep the connection.
@@ -152,9 +187,12 @@ struct Server::State {
         Fd socket;
         Path path;
         ino_t inode = 0;
+        Wrapper wrapper = {};
     };
     struct Connection {
         Fd socket;
+        std::string peer = {};
+        const Wrapper* wrapper = nullptr;  ///< a listener's
         std::atomic<bool> busy = false;
     };
     struct Watches {
@@ -178,7 +216,8 @@ struct Server::State {
     std::condition_variable connection_ended;
     std::atomic<bool> stopping = false;
 
-    void accept_one(int listener);
+    void accept_one(const Listener& listener);
+    void prepare(Connection& connection);
     void serve(Connection& connection);
     void add_to_epoll(int fd, std::uint32_t events, std::uint64_t token) const {
         epoll_event event{};
@@ -232,6 +271,22 @@ public:
         }
     }
 
+    std::string_view read_body_piece() override {
+        send_continue();
+        reader_.set_bulk();
+        try {
+            return reader_.read_body_piece();
+        } catch (const Error& error) {
+            keep_alive_ = false;
+            throw Error(ErrorKind::invalid_argument, "reading the request body: {}",
+                        error.message());
+        }
+    }
+
+    std::optional<std::uint64_t> body_size() const override {
+        return reader_.message().content_length();
+    }
+
     Fd body_fd() override {
         send_continue();
         reader_.set_bulk();
@@ -255,6 +310,18 @@ public:
         send_parts(socket_.get(),
                    std::array{std::string_view(header),
                               with_body ? std::string_view(response.body) : std::string_view()});
+    }
+
+    void send_file(int status, Headers file_headers, FileRange body) override {
+        begin_reply();
+        file_headers.set("Content-Length", std::to_string(body.size));
+        finish_body();
+        if (!keep_alive_) file_headers.set("Connection", "close");
+        file_headers.set("Date", http_date());
+        const std::string header = format_header(status, file_headers, reply_headers) + "\r\n";
+        send_parts(socket_.get(), std::array{std::string_view(header)},
+                   method == "HEAD" ? 0 : MSG_MORE);
+        if (method != "HEAD") send_range(socket_.get(), body);
     }
 
     void start_stream(int status, Headers stream_headers) override {
@@ -433,9 +500,28 @@ void reply_error(Exchange& exchange, const Error& error) {
 
 }  // namespace
 
+void Server::State::prepare(Connection& connection) {
+    connection.peer = peer_name(connection.socket.get());
+    // A reply's header and body go out in one piece each: nothing is gained by waiting for more.
+    const int on = 1;
+    if (!connection.peer.empty())
+        ::setsockopt(connection.socket.get(), IPPROTO_TCP, TCP_NODELAY, &on, sizeof on);
+    if (*connection.wrapper) {
+        Fd wrapped = (*connection.wrapper)(connection.socket.get());
+        auto guard = connections.lock();
+        connection.socket = std::move(wrapped);
+    }
+    if (limits.send_ms < 0) return;
+    const timeval timeout{limits.send_ms / 1000, (limits.send_ms % 1000) * 1000};
+    ::setsockopt(connection.socket.get(), SOL_SOCKET, SO_SNDTIMEO, &timeout, sizeof timeout);
+}
+
 void Server::State::serve(Connection& connection) {
+    prepare(connection);
     MessageReader reader(connection.socket.get(), Parser::Role::request, limits.header_bytes);
     reader.set_silence_limit(limits.silence_ms);
+    reader.set_idle_limit(limits.idle_ms);
+    reader.set_bulk_silence_limit(limits.bulk_silence_ms);
     const SocketExchange::Hooks hooks{
         .watch =
             [this](int fd, StopEvent& event) {
@@ -462,10 +548,12 @@ void Server::State::serve(Connection& connection) {
         try {
             if (!reader.read_header()) return;
         } catch (const Error& error) {
+            if (!reader.begun()) return;  // idle for too long: nothing was asked
             return refuse_header(connection.socket.get(), error);
         }
         connection.busy = true;
         SocketExchange exchange(connection.socket, reader, hooks);
+        exchange.peer = connection.peer;
         try {
             exchange.query = parse_query(exchange.raw_query);
             handler(exchange);
@@ -479,15 +567,23 @@ void Server::State::serve(Connection& connection) {
     }
 }
 
-void Server::State::accept_one(int listener) {
-    Fd socket(::accept4(listener, nullptr, nullptr, SOCK_CLOEXEC));
+void Server::State::accept_one(const Listener& listener) {
+    Fd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket) {
         // Out of descriptors: a pause instead of a busy loop; a connection may end meanwhile.
         if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) ::poll(nullptr, 0, 20);
         return;
     }
+    if (limits.connections > 0 && connections.lock()->size() >= limits.connections) {
+        constexpr std::string_view refusal =
+            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+            "Content-Length: 0\r\n\r\n";
+        ::send(socket.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        return;
+    }
     auto owned = std::make_unique<Connection>();
     owned->socket = std::move(socket);
+    owned->wrapper = &listener.wrapper;
     Connection* connection = owned.get();
     connections.lock()->insert(connection);
     try {
@@ -550,10 +646,12 @@ void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> gro
     if (group && ::chown(path.c_str(), static_cast<uid_t>(-1), *group) != 0)
         throw_errno(errno, "giving {} to group {}", path, *group);
     const auto status = sys::find_stat(path);
-    state_->listeners.push_back({std::move(socket), path, status ? status->st_ino : 0});
+    state_->listeners.push_back({std::move(socket), path, status ? status->st_ino : 0, {}});
 }
 
-void Server::listen(Fd socket) { state_->listeners.push_back({std::move(socket), {}, 0}); }
+void Server::listen(Fd socket, Wrapper wrapper) {
+    state_->listeners.push_back({std::move(socket), {}, 0, std::move(wrapper)});
+}
 
 void Server::run(StopEvent& stop, int grace_ms) {
     State& state = *state_;
@@ -568,7 +666,7 @@ void Server::run(StopEvent& stop, int grace_ms) {
             const std::uint64_t token = events[static_cast<std::size_t>(i)].data.u64;
             if (token == State::stop_token) continue;
             if (token < State::first_watch) {
-                state.accept_one(state.listeners[token - 1].socket.get());
+                state.accept_one(state.listeners[token - 1]);
                 continue;
             }
             auto guard = state.watches.lock();

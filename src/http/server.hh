@@ -6,6 +6,7 @@
 #include "http/headers.hh"
 
 #include <cstddef>
+#include <cstdint>
 #include <functional>
 #include <memory>
 #include <optional>
@@ -31,7 +32,17 @@ struct Response {
 struct Limits {
     std::size_t header_bytes = 1UL << 20;
     std::size_t json_body_bytes = 4UL << 20;
-    int silence_ms = 60'000;  ///< in the middle of a header or of a JSON body
+    int silence_ms = 60'000;      ///< in the middle of a header or of a JSON body
+    int idle_ms = -1;             ///< before the first byte of a request; -1: for ever
+    int bulk_silence_ms = -1;     ///< in a body that is read in bulk; -1: for ever
+    int send_ms = -1;             ///< without the client taking a byte of a reply; -1: for ever
+    std::size_t connections = 0;  ///< one more is answered 503; 0: no limit
+};
+
+/// A part of a file that becomes the body of a reply.
+struct FileRange {
+    int file;
+    std::uint64_t offset, size;
 };
 
 /// One request and its reply on a connection: read the body, then reply in exactly one way:
@@ -46,6 +57,7 @@ public:
     Query query;
     Headers headers;
     Headers reply_headers;  ///< put into every reply that does not set them itself
+    std::string peer;       ///< ADDRESS:PORT of a TCP client, "" for others
 
     /// First value of a query parameter, "" when missing.
     std::string_view parameter(std::string_view name) const;
@@ -58,6 +70,11 @@ public:
     virtual std::size_t read_body(std::span<std::byte> buffer) = 0;
     /// The rest of the body. Throws invalid_argument beyond `max_bytes`.
     std::string read_body_text(std::size_t max_bytes = Limits{}.json_body_bytes);
+    /// The body's next piece in big reads, empty at its end; valid until the next call. Throws as
+    /// read_body does. Bytes behind the body may be taken: not before hijack.
+    virtual std::string_view read_body_piece() = 0;
+    /// The announced length; nullopt when the body is chunked or there is none.
+    virtual std::optional<std::uint64_t> body_size() const = 0;
     /// Whether the request announced a body (a length above 0, or chunked).
     virtual bool has_body() const = 0;
     /// The read end of a pipe that a helper thread fills with the body. Once per request; closing
@@ -65,6 +82,8 @@ public:
     virtual Fd body_fd() = 0;
 
     virtual void send(Response response) = 0;
+    /// Sends a part of a file without copying it (sendfile(2)).
+    virtual void send_file(int status, Headers headers, FileRange body) = 0;
     /// Sends the header at once; every write() is one flushed chunk. The end of the exchange ends
     /// the stream.
     virtual void start_stream(int status, Headers headers) = 0;
@@ -83,7 +102,7 @@ public:
     virtual void abort() = 0;
 };
 
-/// HTTP/1.1 on unix sockets, one thread (256 KB stack) per connection.
+/// HTTP/1.1 on stream sockets, one thread (256 KB stack) per connection.
 class Server {
 public:
     /// `handler` replies to each exchange; an Error that leaves it becomes `{"message":…}` with
@@ -94,8 +113,12 @@ public:
 
     /// Replaces a dead socket file. Throws conflict when a live server answers there.
     void listen_unix(const Path& path, mode_t mode, std::optional<gid_t> group);
-    /// Takes a listening socket (socket activation, tests).
-    void listen(Fd socket);
+    /// Makes another stream of an accepted connection (TLS), on the connection's own thread: the
+    /// descriptor it returns is read and written instead. What it keeps of the socket it must
+    /// duplicate. Throws when the connection is not worth serving.
+    using Wrapper = std::function<Fd(int socket)>;
+    /// Takes a listening socket (TCP, socket activation, tests).
+    void listen(Fd socket, Wrapper wrapper = {});
     /// Accepts until `stop` is requested, then ends idle connections, requests every stop_event(),
     /// waits up to `grace_ms` for running handlers, and breaks what is left.
     void run(StopEvent& stop, int grace_ms = 2000);

@@ -413,6 +413,9 @@ TEST_F(ServerTest, ErrorsOfAHandlerBecomeMessages) {
 TEST(Query, BooleansAreDockers) {
     struct Fake : Exchange {
         std::size_t read_body(std::span<std::byte>) override { return 0; }
+        std::string_view read_body_piece() override { return {}; }
+        std::optional<std::uint64_t> body_size() const override { return std::nullopt; }
+        void send_file(int, Headers, FileRange) override {}
         bool has_body() const override { return false; }
         Fd body_fd() override { return {}; }
         void send(Response) override {}

@@ -25,7 +25,8 @@ struct Ruleset {
 constexpr std::uint64_t bit(int number) { return std::uint64_t{1} << number; }
 // Numbers of <linux/landlock.h>; those from 13 on are newer than Debian 12's.
 constexpr std::uint64_t write_file = bit(1), read_file = bit(2), read_dir = bit(3),
-                        remove_file = bit(5), make_file = bit(8), truncate_file = bit(14);
+                        remove_dir = bit(4), remove_file = bit(5), make_dir = bit(7),
+                        make_file = bit(8), refer = bit(13), truncate_file = bit(14);
 
 /// Every right the ABI knows: what is handled and not granted is denied.
 std::uint64_t all_file_rights(int abi) {
@@ -43,6 +44,32 @@ int landlock_abi() {
     return abi > 0 ? static_cast<int>(abi) : 0;
 }
 
+namespace {
+
+Fd make_ruleset(const Ruleset& ruleset) {
+    Fd rules(static_cast<int>(::syscall(SYS_landlock_create_ruleset, &ruleset, sizeof ruleset, 0)));
+    if (!rules) throw_errno(errno, "making a landlock ruleset");
+    return rules;
+}
+
+void allow_beneath(const Fd& rules, int directory, std::uint64_t rights) {
+    landlock_path_beneath_attr beneath{};
+    beneath.parent_fd = directory;
+    beneath.allowed_access = rights;
+    if (::syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0)
+        throw_errno(errno, "adding a landlock rule");
+}
+
+void enter(const Fd& rules) {
+    if (::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0)
+        throw_errno(errno, "entering landlock");
+}
+
+constexpr std::uint64_t file_rights =
+    write_file | read_file | read_dir | remove_file | make_file | truncate_file;
+
+}  // namespace
+
 int restrict_to_directory(int directory, bool network) {
     const int abi = landlock_abi();
     if (abi == 0) return 0;
@@ -50,18 +77,22 @@ int restrict_to_directory(int directory, bool network) {
     ruleset.files = all_file_rights(abi);
     if (abi >= 4 && !network) ruleset.network = bit(2) - 1;  // bind and connect
     if (abi >= 6) ruleset.scope = bit(2) - 1;                // abstract sockets, signals
-    const Fd rules(
-        static_cast<int>(::syscall(SYS_landlock_create_ruleset, &ruleset, sizeof ruleset, 0)));
-    if (!rules) throw_errno(errno, "making a landlock ruleset");
-    landlock_path_beneath_attr beneath{};
-    beneath.parent_fd = directory;
-    beneath.allowed_access =
-        (write_file | read_file | read_dir | remove_file | make_file | truncate_file) &
-        ruleset.files;
-    if (::syscall(SYS_landlock_add_rule, rules.get(), LANDLOCK_RULE_PATH_BENEATH, &beneath, 0) != 0)
-        throw_errno(errno, "adding a landlock rule");
-    if (::syscall(SYS_landlock_restrict_self, rules.get(), 0) != 0)
-        throw_errno(errno, "entering landlock");
+    const Fd rules = make_ruleset(ruleset);
+    allow_beneath(rules, directory, file_rights & ruleset.files);
+    enter(rules);
+    return abi;
+}
+
+int restrict_to_tree(int directory, std::span<const int> readable) {
+    const int abi = landlock_abi();
+    if (abi < 2) return 0;
+    Ruleset ruleset;
+    ruleset.files = all_file_rights(abi);
+    if (abi >= 6) ruleset.scope = bit(2) - 1;
+    const Fd rules = make_ruleset(ruleset);
+    allow_beneath(rules, directory, (file_rights | make_dir | remove_dir | refer) & ruleset.files);
+    for (const int other : readable) allow_beneath(rules, other, read_file | read_dir);
+    enter(rules);
     return abi;
 }
 

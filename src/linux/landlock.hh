@@ -1,4 +1,5 @@
 #pragma once
+#include <span>
 
 namespace hull::linux_ {
 
@@ -10,5 +11,10 @@ int landlock_abi();
 /// and no abstract sockets outside. Needs no_new_privs. Returns the ABI it used, 0 without
 /// Landlock.
 int restrict_to_directory(int directory, bool network);
+
+/// The same for a server: it may make, move and remove directories below `directory` as well, read
+/// below the `readable` ones, and use the network. 0 also where Landlock forbids every move between
+/// directories (before ABI 2).
+int restrict_to_tree(int directory, std::span<const int> readable);
 
 }  // namespace hull::linux_

@@ -105,6 +105,28 @@ constexpr int network_calls[] = {
     SYS_epoll_ctl,  SYS_epoll_pwait, SYS_bind,        SYS_accept4,
 };
 
+constexpr int server_calls[] = {
+    SYS_accept4,
+    SYS_mkdirat,
+    SYS_renameat2,
+    SYS_renameat,
+    SYS_utimensat,
+    SYS_flock,
+    SYS_sync_file_range,
+    SYS_fchmod,
+    SYS_uname,
+    SYS_sysinfo,
+    SYS_prlimit64,
+#if defined(__x86_64__)
+    // glibc calls the older ones by these names.
+    SYS_mkdir,
+    SYS_rmdir,
+    SYS_unlink,
+    SYS_rename,
+    SYS_epoll_wait,
+#endif
+};
+
 constexpr sock_filter load(std::uint32_t offset) {
     return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
 }
@@ -117,7 +139,7 @@ constexpr sock_filter unless_skip_one(std::uint32_t value) {
 /// The low half of argument 0: both machines are little-endian.
 constexpr std::uint32_t argument_0 = offsetof(seccomp_data, args);
 
-std::vector<sock_filter> make_filter(bool network) {
+std::vector<sock_filter> make_filter(const SandboxOptions& options) {
     std::vector<sock_filter> filter {
         load(offsetof(seccomp_data, arch)),
             BPF_JUMP(BPF_JMP | BPF_JEQ | BPF_K, native_architecture, 1, 0),
@@ -132,8 +154,10 @@ std::vector<sock_filter> make_filter(bool network) {
         filter.push_back(answer(SECCOMP_RET_ALLOW));
     };
     for (const int call : allowed_calls) allow(call);
-    if (network)
+    if (options.network)
         for (const int call : network_calls) allow(call);
+    if (options.server)
+        for (const int call : server_calls) allow(call);
     // clone3 keeps its flags where a filter cannot look; libc falls back to clone on ENOSYS.
     filter.push_back(unless_skip_one(SYS_clone3));
     filter.push_back(answer(SECCOMP_RET_ERRNO | ENOSYS));
@@ -146,8 +170,8 @@ std::vector<sock_filter> make_filter(bool network) {
     return filter;
 }
 
-void install_filter(bool network) {
-    std::vector<sock_filter> filter = make_filter(network);
+void install_filter(const SandboxOptions& options) {
+    std::vector<sock_filter> filter = make_filter(options);
     const sock_fprog program{static_cast<unsigned short>(filter.size()), filter.data()};
     if (::syscall(SYS_seccomp, SECCOMP_SET_MODE_FILTER, SECCOMP_FILTER_FLAG_TSYNC, &program) != 0)
         throw_errno(errno, "loading the sandbox's seccomp filter");
@@ -193,19 +217,23 @@ SandboxReport enter_sandbox(const SandboxOptions& options) {
     const bool is_root = ::geteuid() == 0;
     if (is_root) {
         if (!options.network) report.own_network_namespace = ::unshare(CLONE_NEWNET) == 0;
-        if (::fchdir(options.directory) != 0 || ::chroot(".") != 0)
+        if (!options.server && (::fchdir(options.directory) != 0 || ::chroot(".") != 0))
             throw_errno(errno, "changing the root to the sandbox's directory");
-        report.own_root = true;
+        report.own_root = !options.server;
     }
+    if (options.server && ::fchdir(options.directory) != 0)
+        throw_errno(errno, "changing to the sandbox's directory");
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno(errno, "setting no_new_privs");
     if (is_root) drop_user(options.uid);
     drop_capabilities();
     ::prctl(PR_SET_DUMPABLE, 0, 0, 0, 0);
     constexpr rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
-    report.landlock_abi = restrict_to_directory(options.directory, options.network);
+    report.landlock_abi = options.server
+                              ? restrict_to_tree(options.directory, options.readable)
+                              : restrict_to_directory(options.directory, options.network);
     close_descriptors(options.directory, options.first_kept_fd);
-    install_filter(options.network);
+    install_filter(options);
     return report;
 }
 

@@ -4,6 +4,7 @@
 #include <sys/types.h>
 
 #include <string>
+#include <vector>
 
 namespace hull::linux_ {
 
@@ -13,6 +14,11 @@ struct SandboxOptions {
     int directory = -1;      ///< the only place it may make, read, write and remove files
     bool network = false;    ///< may open connections; otherwise an empty network namespace
     int first_kept_fd = -1;  ///< descriptors from here on stay open; -1: none
+    /// Accepts connections on sockets it has, and makes, moves and removes directories too. It
+    /// keeps its root directory and works in `directory`, of which it sees nothing outside but
+    /// what is below the `readable` ones.
+    bool server = false;
+    std::vector<int> readable = {};
 };
 
 /// What held when the sandbox was entered. Root gives all of it; without root the uid stays and
