@@ -69,7 +69,13 @@ def wait_until_up():
 
 
 def worker_of(pid):
-    return int(open(f"/proc/{pid}/task/{pid}/children").read().split()[0])
+    """The old supervisor's worker may still answer while the new one has none yet."""
+    deadline = time.monotonic() + 30
+    while time.monotonic() < deadline:
+        if children := open(f"/proc/{pid}/task/{pid}/children").read().split():
+            return int(children[0])
+        time.sleep(0.01)
+    sys.exit("the supervisor has no worker")
 
 
 pushers = [threading.Thread(target=pusher, args=(n,)) for n in range(4)]
@@ -80,7 +86,7 @@ child = None
 chance = random.Random(7)
 try:
     for crash in range(CRASHES):
-        wanted = len(acknowledged_tags) and len(acknowledged_blobs) + chance.randint(1, 8)
+        wanted = len(acknowledged_blobs) + chance.randint(1, 8)
         deadline = time.monotonic() + 30
         while len(acknowledged_blobs) < wanted and time.monotonic() < deadline:
             time.sleep(chance.random() * 0.01)
