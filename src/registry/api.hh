@@ -1,5 +1,9 @@
 #pragma once
 #include "http/server.hh"
+#include "registry/access_log.hh"
+#include "registry/auth.hh"
+#include "registry/metrics.hh"
+#include "registry/quotas.hh"
 #include "registry/refusal.hh"
 #include "registry/route.hh"
 #include "registry/storage.hh"
@@ -16,6 +20,7 @@ namespace hull::registry {
 struct Call {
     http::Exchange& exchange;
     Route route = {};
+    Identity who = {};
     int status = 0;
     std::uint64_t received = 0, sent = 0;  ///< bytes of bodies
     std::string error = {};
@@ -29,20 +34,44 @@ struct ApiOptions {
     std::size_t manifest_bytes = 4UL << 20;
     bool deletes = true;
     bool sparse_indexes = false;  ///< accept an index whose manifests are not here
+    bool read_only = false;
+    bool metrics = false;  ///< answer GET /metrics
+};
+
+/// What the handlers work with; all of it outlives the Api.
+struct ApiParts {
+    Storage& storage;
+    Uploads& uploads;
+    Quotas& quotas;
+    Metrics& metrics;
+    AccessLog& access_log;
 };
 
 /// The OCI distribution specification (and Docker's catalog) over a Storage.
 /// Source: distribution-spec spec.md; the section is named where a rule is not obvious.
 class Api {
 public:
-    Api(Storage& storage, Uploads& uploads, ApiOptions options)
-        : storage_(storage), uploads_(uploads), options_(options) {}
+    Api(const ApiParts& parts, ApiOptions options, std::shared_ptr<const Auth> auth)
+        : storage_(parts.storage),
+          uploads_(parts.uploads),
+          quotas_(parts.quotas),
+          metrics_(parts.metrics),
+          access_log_(parts.access_log),
+          options_(options),
+          auth_(std::move(auth)) {}
+
+    /// For requests from now on.
+    void set_auth(std::shared_ptr<const Auth> auth);
 
     /// Replies to one request, whatever it is.
     void handle(http::Exchange& exchange);
 
 private:
     void dispatch(Call& call);
+    void dispatch_route(Call& call);
+    void authorize(Call& call, const Auth& auth);
+    void finish(const Call& call, std::int64_t begin_ns);
+    std::shared_ptr<const Auth> current_auth();
 
     void get_blob(Call& call);
     void delete_blob(Call& call);
@@ -70,7 +99,11 @@ private:
 
     Storage& storage_;
     Uploads& uploads_;
+    Quotas& quotas_;
+    Metrics& metrics_;
+    AccessLog& access_log_;
     const ApiOptions options_;
+    Locked<std::shared_ptr<const Auth>> auth_;  // shared with requests that began before a reload
 };
 
 /// The body of an error reply.

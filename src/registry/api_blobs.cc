@@ -54,6 +54,7 @@ void Api::delete_blob(Call& call) {
     if (!options_.deletes)
         throw Refusal(405, code::unsupported, "deleting is disabled in this registry");
     if (!storage_.remove_blob(call.route.repository, digest)) throw unknown_blob(call);
+    quotas_.forget(call.route.repository);
     call.send(202, {{"Docker-Content-Digest", digest.str()}});
 }
 

@@ -72,7 +72,10 @@ void Api::list_tags(Call& call) {
 void Api::list_catalog(Call& call) {
     const std::size_t size =
         std::min(page_size(call.exchange).value_or(max_catalog_page), max_catalog_page);
-    Page page = cut_page(storage_.list_repositories(), call.exchange.find_parameter("last"), size);
+    std::vector<std::string> names = storage_.list_repositories();
+    const std::shared_ptr<const Auth> auth = current_auth();
+    std::erase_if(names, [&](const std::string& name) { return !auth->lists(call.who, name); });
+    Page page = cut_page(std::move(names), call.exchange.find_parameter("last"), size);
     http::Headers headers;
     if (page.has_more)
         set_link(headers, "/v2/_catalog",

@@ -167,9 +167,12 @@ void Api::put_manifest(Call& call) {
     {
         const auto shared = storage_.structure().share();
         check_references(storage_, repository, facts, options_.sparse_indexes);
+        if (!storage_.has_manifest(repository, digest))
+            quotas_.take(repository, manifest.text.size());
         storage_.put_manifest(repository, manifest, referrer);
         for (const std::string& tag : tags) storage_.put_tag(repository, tag, digest);
     }
+    metrics_.manifest_pushes++;
     http::Headers headers{
         {"Location", fmt::format("/v2/{}/manifests/{}", repository, digest.str())},
         {"Docker-Content-Digest", digest.str()}};
@@ -188,6 +191,7 @@ void Api::delete_manifest(Call& call) {
                               ? storage_.remove_manifest(call.route.repository, *reference.digest)
                               : storage_.remove_tag(call.route.repository, reference.tag);
     if (!was_here) throw unknown_manifest(call);
+    quotas_.forget(call.route.repository);
     call.send(202);
 }
 

@@ -7,6 +7,9 @@ namespace {
 /// What a chunk should at least be, so that its costs do not outweigh its bytes.
 constexpr std::uint64_t min_chunk_bytes = 1 << 20;
 
+/// How far a chunk of unknown length may get beyond its quota.
+constexpr std::uint64_t quota_step_bytes = 4 << 20;
+
 std::string blob_location(const std::string& repository, const ContentDigest& digest) {
     return fmt::format("/v2/{}/blobs/{}", repository, digest.str());
 }
@@ -66,8 +69,16 @@ bool Api::mount_blob(Call& call) {
     const std::string from(call.exchange.find_parameter("from").value_or(call.route.repository));
     if (!is_valid_repository(from))
         throw Refusal(400, code::name_invalid, "invalid repository name in from");
-    if (!storage_.has_blob(from, *digest)) return false;
-    if (!storage_.link_blob(call.route.repository, *digest)) return false;
+    const std::string& repository = call.route.repository;
+    if (!current_auth()->allow(call.who, from, Right::pull) || !storage_.has_blob(from, *digest))
+        return false;
+    if (!storage_.has_blob(repository, *digest))
+        quotas_.take(repository, storage_.find_content_size(*digest).value_or(0));
+    if (!storage_.link_blob(repository, *digest)) {
+        quotas_.forget(repository);
+        return false;
+    }
+    metrics_.blob_mounts++;
     send_blob_created(call, *digest);
     return true;
 }
@@ -97,7 +108,8 @@ void Api::check_chunk_start(Call& call, const Upload& upload) {
 /// stays, so that it can go on there.
 void Api::receive_chunk(Call& call, Upload& upload) {
     const std::uint64_t begin = upload.size();
-    std::uint64_t most = UINT64_MAX;
+    quotas_.check(call.route.repository, begin + call.exchange.body_size().value_or(0));
+    std::uint64_t most = UINT64_MAX, checked = begin;
     if (const auto text = call.exchange.headers.find("Content-Range"))
         if (const auto range = parse_content_range(*text)) most = range->last - range->first + 1;
     for (;;) {
@@ -109,6 +121,9 @@ void Api::receive_chunk(Call& call, Upload& upload) {
             throw Refusal(400, code::size_invalid, "the chunk is longer than its Content-Range");
         }
         upload.append(piece);
+        if (upload.size() - checked < quota_step_bytes) continue;
+        checked = upload.size();
+        quotas_.check(call.route.repository, checked);
     }
     if (most == UINT64_MAX || call.received == most || !call.exchange.has_body()) return;
     upload.truncate(begin);
@@ -142,7 +157,15 @@ void Api::commit_upload(Call& call, Uploads::Use& use, const ContentDigest& dige
                       "the {} bytes that came are {}",
                       digest.str(), call.route.repository, use->size(), actual.str());
     }
-    uploads_.commit(call.route.repository, use, digest);
+    const std::string& repository = call.route.repository;
+    try {
+        if (!storage_.has_blob(repository, digest)) quotas_.take(repository, use->size());
+        uploads_.commit(repository, use, digest);
+    } catch (const Error&) {
+        quotas_.forget(repository);
+        throw;
+    }
+    metrics_.blob_pushes++;
     send_blob_created(call, digest);
 }
 

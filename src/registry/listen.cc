@@ -4,6 +4,7 @@
 
 #include <arpa/inet.h>
 #include <netinet/in.h>
+#include <poll.h>
 #include <sys/socket.h>
 
 #include <array>
@@ -15,6 +16,7 @@ namespace hull::registry {
 namespace {
 
 constexpr int backlog = 1024;
+constexpr int longest_wait_ms = 3000, pause_ms = 10;
 
 struct Address {
     sockaddr_storage storage{};
@@ -56,17 +58,33 @@ Address parse_address(const std::string& text) {
 
 }  // namespace
 
-Fd listen_tcp(const std::string& text) {
-    const Address address = parse_address(text);
+namespace {
+
+/// An empty Fd when somebody else listens there.
+Fd try_listen(const std::string& text, const Address& address) {
     Fd socket(::socket(address.storage.ss_family, SOCK_STREAM | SOCK_CLOEXEC, 0));
     if (!socket) throw_errno(errno, "listening on {}", text);
     const int on = 1;
     ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     if (::bind(socket.get(), reinterpret_cast<const sockaddr*>(&address.storage), address.size) !=
             0 ||
-        ::listen(socket.get(), backlog) != 0)
+        ::listen(socket.get(), backlog) != 0) {
+        if (errno == EADDRINUSE) return {};
         throw_errno(errno, "listening on {}", text);
+    }
     return socket;
+}
+
+}  // namespace
+
+Fd listen_tcp(const std::string& text) {
+    const Address address = parse_address(text);
+    // The worker of a supervisor that was killed lets go of its sockets a moment later.
+    for (int waited_ms = 0; waited_ms < longest_wait_ms; waited_ms += pause_ms) {
+        if (Fd socket = try_listen(text, address)) return socket;
+        ::poll(nullptr, 0, pause_ms);
+    }
+    throw_errno(EADDRINUSE, "listening on {}", text);
 }
 
 std::string local_address(int socket) {

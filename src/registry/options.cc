@@ -39,18 +39,66 @@ log::Level parse_level(const std::string& text) {
     throw Error(ErrorKind::invalid_argument, "invalid logging level: {}", text);
 }
 
+AuthOptions::Kind parse_auth(const std::string& text) {
+    if (text == "basic") return AuthOptions::Kind::basic;
+    if (text == "token") return AuthOptions::Kind::token;
+    throw Error(ErrorKind::invalid_argument, "\"{}\" is neither basic nor token", text);
+}
+
+Quotas::Limit parse_quota(const std::string& text) {
+    const std::size_t equals = text.find('=');
+    if (equals == std::string::npos) return {"**", parse_bytes(text)};
+    return {text.substr(0, equals), parse_bytes(text.substr(equals + 1))};
+}
+
 const std::vector<Flag>& flags() {
     static const std::vector<Flag> all{
         {"data", "DIR", "Where everything is kept (/var/lib/hull-registry)",
          [](Options& o, const std::string& v) { o.data = v; }},
         {"listen", "HOST:PORT", "Address to listen on, may repeat (127.0.0.1:5000)",
          [](Options& o, const std::string& v) { o.listen.push_back(v); }},
-        {"user", "UID", "User to become when started as root (the owner of DIR, else 64997)",
+        {"user", "UID", "User to become when started as root (the owner of DIR, else 64994)",
          [](Options& o, const std::string& v) { o.user = static_cast<unsigned>(parse_number(v)); }},
         {"deletes", "BOOL", "Whether manifests, tags and blobs may be deleted (true)",
          [](Options& o, const std::string& v) { o.api.deletes = parse_bool(v); }},
         {"sparse-indexes", nullptr, "Accept an index whose manifests are not all here",
          [](Options& o, const std::string& v) { o.api.sparse_indexes = parse_bool(v); }},
+        {"read-only", nullptr, "Refuse every push and delete",
+         [](Options& o, const std::string& v) { o.api.read_only = parse_bool(v); }},
+        {"tls-cert", "FILE", "Serve HTTPS with this PEM certificate and its chain",
+         [](Options& o, const std::string& v) { o.tls_certificate = v; }},
+        {"tls-key", "FILE", "Key of the certificate",
+         [](Options& o, const std::string& v) { o.tls_key = v; }},
+        {"client-ca", "FILE", "Serve only clients with a certificate of this authority",
+         [](Options& o, const std::string& v) { o.client_authority = v; }},
+        {"htpasswd", "FILE", "Users and their passwords (htpasswd -B)",
+         [](Options& o, const std::string& v) { o.htpasswd = v; }},
+        {"rights", "FILE", "Who may do what: lines of USER|@users|* PATTERN pull,push,delete|all",
+         [](Options& o, const std::string& v) { o.rights = v; }},
+        {"auth", "KIND", "basic or token (token when there are rights)",
+         [](Options& o, const std::string& v) { o.auth.kind = parse_auth(v); }},
+        {"token-keys", "FILE", "Accept tokens of an issuer with these keys (PEM or JWKS)",
+         [](Options& o, const std::string& v) { o.token_keys = v; }},
+        {"token-realm", "URL", "The token server that clients are sent to (our own)",
+         [](Options& o, const std::string& v) { o.auth.realm = v; }},
+        {"token-issuer", "NAME", "Issuer of the tokens (hull-registry)",
+         [](Options& o, const std::string& v) { o.auth.issuer = v; }},
+        {"token-service", "NAME", "This registry's name in tokens (hull-registry)",
+         [](Options& o, const std::string& v) { o.auth.service = v; }},
+        {"access-log", "FILE", "One JSON line per request; - is standard output",
+         [](Options& o, const std::string& v) { o.access_log = v; }},
+        {"metrics", nullptr, "Answer GET /metrics for Prometheus, to everybody",
+         [](Options& o, const std::string& v) { o.api.metrics = parse_bool(v); }},
+        {"quota", "[PATTERN=]BYTES", "Most bytes of a repository, may repeat: the first that fits",
+         [](Options& o, const std::string& v) { o.quotas.push_back(parse_quota(v)); }},
+        {"gc-every", "TIME", "Pause between garbage collections, 0: only at SIGUSR1 (24h)",
+         [](Options& o, const std::string& v) { o.collect_every_s = parse_duration_s(v); }},
+        {"gc-grace", "TIME", "How long a blob may wait for its manifest (1h)",
+         [](Options& o, const std::string& v) {
+        o.collector.grace_ns = parse_duration_s(v) * 1'000'000'000;
+         }},
+        {"gc-untagged", nullptr, "Collect manifests that no tag, index or subject leads to",
+         [](Options& o, const std::string& v) { o.collector.untagged = parse_bool(v); }},
         {"max-manifest", "BYTES", "Size of the largest manifest (4m)",
          [](Options& o, const std::string& v) { o.api.manifest_bytes = parse_bytes(v); }},
         {"upload-age", "TIME", "Uploads that nobody went on with are removed after this (24h)",
@@ -63,7 +111,7 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.show_help = parse_bool(v); }},
         {"version", nullptr, "Show the version",
          [](Options& o, const std::string& v) { o.show_version = parse_bool(v); }},
-    };
+        };
     return all;
 }
 
@@ -122,6 +170,11 @@ Options parse_options(std::span<const std::string> arguments) {
         with_context([&] { flag.set(options, value.value_or("true")); }, "{}", name);
     }
     if (options.listen.empty()) options.listen.push_back("127.0.0.1:5000");
+    if (options.tls_certificate.empty() != options.tls_key.empty())
+        throw Error(ErrorKind::invalid_argument, "--tls-cert and --tls-key need each other");
+    if (!options.client_authority.empty() && options.tls_key.empty())
+        throw Error(ErrorKind::invalid_argument, "--client-ca needs --tls-cert and --tls-key");
+    options.auth.is_tls = !options.tls_key.empty();
     return options;
 }
 

@@ -2,6 +2,7 @@
 #include "base/file.hh"
 #include "base/log.hh"
 #include "registry/api.hh"
+#include "registry/collector.hh"
 
 #include <cstdint>
 #include <optional>
@@ -19,6 +20,17 @@ struct Options {
     ApiOptions api;
     std::int64_t upload_age_s = 24 * 3600;
     std::size_t connections = 4096;
+
+    Path tls_certificate, tls_key, client_authority;
+    AuthOptions auth;
+    Path htpasswd, rights, token_keys;
+    std::string access_log;  ///< a file, "-" for standard output, "" for none
+    std::vector<Quotas::Limit> quotas;
+    Collector::Options collector;
+    std::int64_t collect_every_s = 24 * 3600;  ///< 0: only when asked
+    std::string upstream, upstream_user;
+    Path upstream_password_file, upstream_authority;
+
     log::Level log_level = log::Level::info;
     bool show_help = false, show_version = false;
 };

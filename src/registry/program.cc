@@ -7,15 +7,18 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 #include "registry/listen.hh"
+#include "registry/messages.hh"
 #include "registry/options.hh"
 #include "registry/worker.hh"
 
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <atomic>
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
@@ -33,12 +36,25 @@ constexpr std::int64_t steady_ns = 60'000'000'000;  ///< a worker that lived so 
 
 StopEvent* stop_on_signal = nullptr;
 
+enum class Order { none, reload, collect };
+std::atomic<Order> order_from_signal = Order::none;
+int wake_fd = -1;  ///< an eventfd: a signal may come right before poll(2)
+
+void wake() {
+    const std::uint64_t one = 1;
+    [[maybe_unused]] const ssize_t written = ::write(wake_fd, &one, sizeof one);
+}
+
 void handle_signals(StopEvent& stop) {
     stop_on_signal = &stop;
     struct sigaction action {};
     action.sa_handler = [](int) { stop_on_signal->request(); };
     ::sigaction(SIGTERM, &action, nullptr);
     ::sigaction(SIGINT, &action, nullptr);
+    action.sa_handler = [](int) { order_from_signal = Order::reload, wake(); };
+    ::sigaction(SIGHUP, &action, nullptr);
+    action.sa_handler = [](int) { order_from_signal = Order::collect, wake(); };
+    ::sigaction(SIGUSR1, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
 }
 
@@ -49,7 +65,9 @@ public:
         : options_(std::move(options)), arguments_(std::move(arguments)) {}
 
     int run() {
+        wake_fd = wake_.get();
         handle_signals(stop_);
+        files_ = read_privileged_files(options_);
         for (const std::string& address : options_.listen) sockets_.push_back(listen_tcp(address));
         int pause_ms = first_pause_ms;
         for (;;) {
@@ -84,12 +102,14 @@ private:
         sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
         Process worker = spawn(pair.second.get());
         pair.second.reset();
+        send_privileged_files(pair.first.get(), files_);
         bool is_open = true;
         for (;;) {
             pollfd fds[] = {{is_open ? pair.first.get() : -1, POLLIN, 0},
                             {stop_.fd(), POLLIN, 0},
-                            {worker.pidfd(), POLLIN, 0}};
-            if (::poll(fds, 3, -1) < 0) {
+                            {worker.pidfd(), POLLIN, 0},
+                            {wake_.get(), POLLIN, 0}};
+            if (::poll(fds, 4, -1) < 0) {
                 if (errno == EINTR) continue;
                 throw_errno(errno, "waiting for the worker");
             }
@@ -103,6 +123,21 @@ private:
                 return worker.wait();
             }
             if (fds[2].revents) return worker.wait();
+            if (fds[3].revents) pass_on_order(pair.first.get());
+        }
+    }
+
+    void pass_on_order(int control) {
+        std::uint64_t count = 0;
+        [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
+        const Order order = order_from_signal.exchange(Order::none);
+        try {
+            if (order == Order::collect) send_order(control, "collect");
+            if (order != Order::reload) return;
+            files_ = read_privileged_files(options_);
+            send_privileged_files(control, files_);
+        } catch (const Error& error) {
+            log::error("{}: what was loaded before stays", error.message());
         }
     }
 
@@ -115,7 +150,9 @@ private:
     const Options options_;
     const std::vector<std::string> arguments_;
     std::vector<Fd> sockets_;
+    PrivilegedFiles files_;  ///< a worker that is started again gets what the last one had
     StopEvent stop_;
+    const Fd wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
     bool was_ready_ = false;
 };
 

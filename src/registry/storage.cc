@@ -9,6 +9,7 @@
 #include "registry/route.hh"
 
 #include <fcntl.h>
+#include <poll.h>
 #include <sys/file.h>
 #include <sys/stat.h>
 #include <unistd.h>
@@ -23,6 +24,7 @@ namespace {
 constexpr std::size_t max_manifest_bytes = 64UL << 20;  // what other registries may have let in
 constexpr std::size_t max_link_bytes = 1024;
 constexpr std::size_t max_cached_types = 4096;
+constexpr int longest_lock_wait_ms = 3000, lock_pause_ms = 10;
 
 bool exists(const Path& path) { return sys::find_stat(path).has_value(); }
 
@@ -52,8 +54,13 @@ Storage::Storage(Path root) : root_(std::move(root)), base_(join(root_, "docker/
     durable::make_directories(join(base_, "blobs"));
     durable::make_directories(join(base_, "repositories"));
     lock_file_ = sys::open(join(root_, ".hull-registry.lock"), O_RDWR | O_CREAT, 0600);
-    if (::flock(lock_file_.get(), LOCK_EX | LOCK_NB) != 0)
-        throw Error(ErrorKind::conflict, "another hull-registry serves {}", root_);
+    // The worker of a supervisor that was killed ends a moment later.
+    for (int waited_ms = 0; ::flock(lock_file_.get(), LOCK_EX | LOCK_NB) != 0;
+         waited_ms += lock_pause_ms) {
+        if (waited_ms >= longest_lock_wait_ms)
+            throw Error(ErrorKind::conflict, "another hull-registry serves {}", root_);
+        ::poll(nullptr, 0, lock_pause_ms);
+    }
 }
 
 Path Storage::content_path(const ContentDigest& digest) const {
@@ -195,6 +202,10 @@ void Storage::put_manifest(const std::string& repository, const Manifest& manife
 
 bool Storage::remove_manifest(const std::string& repository, const ContentDigest& digest) {
     const auto shared = structure_.share();
+    return remove_manifest_alone(repository, digest);
+}
+
+bool Storage::remove_manifest_alone(const std::string& repository, const ContentDigest& digest) {
     const Path link = revision_link(repository, digest);
     const auto text = find_file(content_path(digest), max_manifest_bytes);
     if (!durable::remove(link)) return false;
@@ -217,15 +228,29 @@ bool Storage::remove_manifest(const std::string& repository, const ContentDigest
     return true;
 }
 
-std::vector<ContentDigest> Storage::list_manifests(const std::string& repository) const {
+namespace {
+
+/// Digests of the links below DIRECTORY/ALGORITHM/HEX/link.
+std::vector<ContentDigest> list_links(const Path& directory) {
     std::vector<ContentDigest> digests;
-    const Path revisions = repository_path(repository) + "/_manifests/revisions";
-    for (const std::string& algorithm : sys::list_directories(revisions))
-        for (const std::string& hex : sys::list_directories(join(revisions, algorithm)))
+    for (const std::string& algorithm : sys::list_directories(directory)) {
+        const Path links = join(directory, algorithm);
+        for (const std::string& hex : sys::list_directories(links))
             if (auto digest = ContentDigest::find(algorithm + ":" + hex);
-                digest && has_manifest(repository, *digest))
+                digest && exists(join(links, hex) + "/link"))
                 digests.push_back(*std::move(digest));
+    }
     return digests;
+}
+
+}  // namespace
+
+std::vector<ContentDigest> Storage::list_manifests(const std::string& repository) const {
+    return list_links(repository_path(repository) + "/_manifests/revisions");
+}
+
+std::vector<ContentDigest> Storage::list_blobs(const std::string& repository) const {
+    return list_links(repository_path(repository) + "/_layers");
 }
 
 std::vector<std::string> Storage::list_referrers(const std::string& repository,
@@ -306,6 +331,25 @@ std::vector<std::string> Storage::list_upload_repositories() const {
     std::set<std::string> found;
     find_repositories(repository_path(""), "", "_uploads", found);
     return {found.begin(), found.end()};
+}
+
+std::vector<std::string> Storage::list_all_repositories() const {
+    std::set<std::string> found;
+    for (const char* marker : {"_layers", "_manifests"})
+        find_repositories(repository_path(""), "", marker, found);
+    return {found.begin(), found.end()};
+}
+
+void Storage::begin_collection() {
+    // Alone: whoever is about to make a link has made it, or will note it.
+    const auto alone = structure_.own();
+    auto fresh = fresh_links_.lock();
+    fresh->emplace();
+}
+
+void Storage::end_collection() {
+    auto fresh = fresh_links_.lock();
+    fresh->reset();
 }
 
 void Storage::note_repository(const std::string& repository) {

@@ -55,6 +55,7 @@ public:
     void add_blob(const std::string& repository, const ContentDigest& digest, const Path& file);
     /// Makes `repository` have content that is here already; false when it is not.
     bool link_blob(const std::string& repository, const ContentDigest& digest);
+    std::vector<ContentDigest> list_blobs(const std::string& repository) const;
     bool remove_blob(const std::string& repository, const ContentDigest& digest);
     /// Puts off the removal of a blob that a client was told about.
     void touch_blob(const std::string& repository, const ContentDigest& digest);
@@ -77,6 +78,8 @@ public:
                       const std::optional<Referrer>& referrer);
     /// With the tags that name it. False when there is none.
     bool remove_manifest(const std::string& repository, const ContentDigest& digest);
+    /// The same for who owns structure().
+    bool remove_manifest_alone(const std::string& repository, const ContentDigest& digest);
     std::vector<ContentDigest> list_manifests(const std::string& repository) const;
     /// Descriptors as put_manifest was given them, of manifests that are still here.
     std::vector<std::string> list_referrers(const std::string& repository,
@@ -92,6 +95,12 @@ public:
 
     /// Those with a directory of uploads, also before their first manifest.
     std::vector<std::string> list_upload_repositories() const;
+    /// Those with blobs or manifests, read from the disk.
+    std::vector<std::string> list_all_repositories() const;
+
+    /// Between these every link that is made is noted for the collector.
+    void begin_collection();
+    void end_collection();
 
     /// Where uploads of a repository lie; on the file system of the blobs.
     Path uploads_directory(const std::string& repository) const;

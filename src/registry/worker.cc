@@ -3,27 +3,32 @@
 #include "base/error.hh"
 #include "base/stop.hh"
 #include "base/sys.hh"
+#include "base/time.hh"
 #include "http/server.hh"
 #include "linux/sandbox.hh"
-#include "registry/durable.hh"
+#include "registry/messages.hh"
 
 #include <malloc.h>
 #include <poll.h>
 #include <signal.h>
+#include <sys/eventfd.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <cerrno>
-#include <cstdlib>
+#include <functional>
+#include <memory>
+#include <optional>
 #include <thread>
 
 namespace hull::registry {
 
 namespace {
 
-constexpr uid_t default_uid = 64997;
+constexpr uid_t default_uid = 64994;
 constexpr int first_inherited_fd = 4;
 
 StopEvent* stop_on_signal = nullptr;
@@ -36,6 +41,7 @@ void handle_signals(StopEvent& stop) {
     ::sigaction(SIGTERM, &action, nullptr);
     ::signal(SIGINT, SIG_IGN);  // the terminal's; the supervisor answers it
     ::signal(SIGHUP, SIG_IGN);
+    ::signal(SIGUSR1, SIG_IGN);
     ::signal(SIGPIPE, SIG_IGN);
 }
 
@@ -80,46 +86,113 @@ void raise_descriptor_limit() {
     ::setrlimit(RLIMIT_NOFILE, &limit);
 }
 
-/// The supervisor's end of the socket is closed when it has died: nothing we do is lost by ending
-/// at once, and whoever is started next waits for our lock.
-void watch_supervisor(int control) {
-    std::thread([control] {
-        char byte;
-        while (::recv(control, &byte, 1, 0) < 0 && errno == EINTR) continue;
-        ::_exit(1);
-    }).detach();
+/// The key pair that our own tokens are signed with: made once, kept beside the data.
+std::shared_ptr<const TokenKeys> load_own_keys(const Options& options, const AuthFiles& files) {
+    if (files.htpasswd.empty() || !files.token_keys.empty() ||
+        options.auth.kind == AuthOptions::Kind::basic)
+        return nullptr;
+    const Path path = "./.hull-registry-token-key";
+    if (const auto pem = find_file(path))
+        return std::make_shared<const TokenKeys>(TokenKeys::parse_pair(*pem));
+    auto keys = std::make_shared<const TokenKeys>(TokenKeys::make_pair());
+    write_file_atomic(path, keys->pair_pem(), 0600);
+    return keys;
 }
 
-/// Removes what clients have given up, now and then.
+/// Removes what clients have given up and what no repository needs, now and then.
 class Housekeeping {
 public:
-    Housekeeping(Uploads& uploads, const Options& options)
-        : uploads_(uploads), options_(options), thread_([this] { run(); }) {}
+    Housekeeping(Uploads& uploads, Collector& collector, Quotas& quotas, Metrics& metrics,
+                 const Options& options)
+        : uploads_(uploads),
+          collector_(collector),
+          quotas_(quotas),
+          metrics_(metrics),
+          options_(options),
+          thread_([this] { run(); }) {}
     ~Housekeeping() {
         stop_.request();
         thread_.join();
     }
+    void collect_soon() {
+        is_asked_ = true;
+        const std::uint64_t one = 1;
+        [[maybe_unused]] const ssize_t written = ::write(wake_.get(), &one, sizeof one);
+    }
 
 private:
     void run() {
-        const std::int64_t age_ns = options_.upload_age_s * 1'000'000'000;
         const int pause_ms =
             static_cast<int>(std::clamp<std::int64_t>(options_.upload_age_s * 250, 1000, 600'000));
-        do {
-            try {
-                const std::size_t removed = uploads_.expire(age_ns);
-                if (removed > 0) log::info("removed {} uploads that nobody ended", removed);
-            } catch (const std::exception& error) {
-                log::error("removing old uploads: {}", error.what());
+        std::int64_t collected_ns = monotonic_ns();
+        for (;;) {
+            expire();
+            const std::int64_t due_ns = options_.collect_every_s * 1'000'000'000;
+            if (is_asked_.exchange(false) ||
+                (due_ns > 0 && monotonic_ns() - collected_ns >= due_ns)) {
+                collect();
+                collected_ns = monotonic_ns();
             }
-        } while (!sys::poll_one(stop_.fd(), POLLIN, pause_ms));
+            pollfd fds[] = {{stop_.fd(), POLLIN, 0}, {wake_.get(), POLLIN, 0}};
+            ::poll(fds, 2, pause_ms);
+            if (fds[0].revents) return;
+            std::uint64_t count = 0;
+            [[maybe_unused]] const ssize_t got = ::read(wake_.get(), &count, sizeof count);
+        }
+    }
+
+    void expire() {
+        try {
+            const std::size_t removed = uploads_.expire(options_.upload_age_s * 1'000'000'000);
+            if (removed > 0) log::info("removed {} uploads that nobody ended", removed);
+        } catch (const std::exception& error) {
+            log::error("removing old uploads: {}", error.what());
+        }
+    }
+
+    void collect() {
+        try {
+            const Collector::Report report = collector_.run();
+            quotas_.forget_all();
+            metrics_.collections++;
+            metrics_.collected_blobs += report.blobs;
+            metrics_.collected_bytes += report.bytes;
+            log::info(
+                "garbage collection: {} blobs of {} bytes removed, {} links and {} manifests of "
+                "repositories",
+                report.blobs, report.bytes, report.links, report.manifests);
+        } catch (const std::exception& error) {
+            log::error("collecting garbage: {}", error.what());
+        }
     }
 
     Uploads& uploads_;
+    Collector& collector_;
+    Quotas& quotas_;
+    Metrics& metrics_;
     const Options& options_;
     StopEvent stop_;
+    const Fd wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
+    std::atomic<bool> is_asked_ = false;
     std::thread thread_;
 };
+
+/// Follows the supervisor's orders on a thread of its own. Its end of the socket is closed when it
+/// has died: nothing we do is lost by ending at once, and whoever is started next waits for our
+/// lock.
+void follow_supervisor(int control, const std::function<void(SupervisorMessage)>& act) {
+    std::thread([control, act] {
+        for (;;) {
+            try {
+                auto message = receive_supervisor_message(control);
+                if (!message) ::_exit(1);
+                act(*std::move(message));
+            } catch (const std::exception& error) {
+                log::error("{}: what was loaded before stays", error.what());
+            }
+        }
+    }).detach();
+}
 
 }  // namespace
 
@@ -130,12 +203,23 @@ void run_worker(const Options& options, WorkerInput input) {
     ::umask(027);
     ::mallopt(M_ARENA_MAX, 2);  // a thread per connection must not mean an arena each
     ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
+    auto first = receive_supervisor_message(input.control.get());
+    if (!first) return;
+    PrivilegedFiles& files = first->files;
     lock_in(options);
     // From here on bytes of strangers may be read.
 
     Storage storage(".");
     Uploads uploads(storage);
-    Api api(storage, uploads, options.api);
+    Quotas quotas(storage, options.quotas);
+    Metrics metrics;
+    AccessLog access_log(std::move(files.access_log));
+    Collector collector(storage, options.collector);
+    const auto own_keys = load_own_keys(options, files.auth);
+    Api api({storage, uploads, quotas, metrics, access_log}, options.api,
+            std::make_shared<const Auth>(options.auth, files.auth, own_keys));
+    std::optional<TlsServer> tls;
+    if (files.tls) tls.emplace(*files.tls);
     http::Limits limits;
     limits.header_bytes = 64 << 10;
     limits.silence_ms = 30'000;
@@ -144,11 +228,22 @@ void run_worker(const Options& options, WorkerInput input) {
     limits.send_ms = 60'000;
     limits.connections = options.connections;
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); }, limits);
-    for (Fd& socket : input.sockets) server.listen(std::move(socket));
-    watch_supervisor(input.control.get());
-    const Housekeeping housekeeping(uploads, options);
-    sys::send_with_fds(input.control.get(), "ready", {});
+    http::Server::Wrapper wrapper;
+    if (tls) wrapper = [&](int socket) { return tls->wrap(socket); };
+    for (Fd& socket : input.sockets) server.listen(std::move(socket), wrapper);
+    Housekeeping housekeeping(uploads, collector, quotas, metrics, options);
+    follow_supervisor(input.control.get(), [&](SupervisorMessage message) {
+        if (message.order == "collect") return housekeeping.collect_soon();
+        auto auth = std::make_shared<const Auth>(options.auth, message.files.auth, own_keys);
+        if (tls && message.files.tls) tls->reload(*message.files.tls);
+        api.set_auth(std::move(auth));
+        access_log.reopen(std::move(message.files.access_log));
+        log::info("certificates, users, rights and keys are loaded anew");
+    });
+    send_order(input.control.get(), "ready");
     server.run(stop, 10'000);
+    // The thread that follows the supervisor uses what would go now.
+    ::_exit(0);
 }
 
 }  // namespace hull::registry

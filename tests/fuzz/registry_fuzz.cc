@@ -1,6 +1,9 @@
 #include "base/error.hh"
 #include "http/headers.hh"
+#include "registry/accounts.hh"
+#include "registry/jwt.hh"
 #include "registry/manifest_facts.hh"
+#include "registry/rights.hh"
 #include "registry/route.hh"
 
 #include <cstdint>
@@ -30,6 +33,17 @@ void check_ranges(std::string_view text) {
     }
 }
 
+/// Nobody has signed it.
+void check_token(std::string_view text) {
+    static const TokenKeys keys = TokenKeys::make_pair();
+    try {
+        (void)keys.verify(text, "i", "a", 0);
+    } catch (const Error&) {
+        return;
+    }
+    std::abort();
+}
+
 }  // namespace
 
 /// What a client says in a path, in range headers and in a manifest. The first byte chooses.
@@ -41,6 +55,10 @@ extern "C" int LLVMFuzzerTestOneInput(const std::uint8_t* data, std::size_t size
             case 'p': check_route(text); break;
             case 'r': check_ranges(text); break;
             case 'd': (void)ContentDigest::find(text); break;
+            case 't': check_token(text); break;
+            case 'a': (void)Rights::parse(text); break;
+            case 'h': (void)Accounts::parse(text); break;
+            case 'k': (void)TokenKeys::parse(text); break;
             case 'i': (void)find_default_platform(text); break;
             default: (void)parse_manifest_facts(text, "");
         }
