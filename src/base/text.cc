@@ -55,4 +55,34 @@ std::string encode_base64(std::string_view bytes) {
     return text;
 }
 
+std::optional<std::string> decode_base64(std::string_view text) {
+    while (text.ends_with('=')) text.remove_suffix(1);
+    if (text.size() % 4 == 1) return std::nullopt;
+    std::string bytes;
+    std::uint32_t group = 0;
+    int bits = 0;
+    for (const char c : text) {
+        std::uint32_t value = 0;
+        if (c >= 'A' && c <= 'Z')
+            value = static_cast<std::uint32_t>(c - 'A');
+        else if (c >= 'a' && c <= 'z')
+            value = static_cast<std::uint32_t>(c - 'a' + 26);
+        else if (c >= '0' && c <= '9')
+            value = static_cast<std::uint32_t>(c - '0' + 52);
+        else if (c == '+' || c == '-')
+            value = 62;
+        else if (c == '/' || c == '_')
+            value = 63;
+        else
+            return std::nullopt;
+        group = group << 6 | value;
+        bits += 6;
+        if (bits >= 8) {
+            bits -= 8;
+            bytes += static_cast<char>(group >> bits & 0xff);
+        }
+    }
+    return bytes;
+}
+
 }  // namespace hull

@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,5 +20,7 @@ std::string_view trim(std::string_view text);
 
 /// RFC 4648 with padding.
 std::string encode_base64(std::string_view bytes);
+/// Both alphabets (RFC 4648 4 and 5), padded or not; nullopt for anything else.
+std::optional<std::string> decode_base64(std::string_view text);
 
 }  // namespace hull

@@ -91,6 +91,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
         events.publish(std::move(event));
     });
     adopt_all();
+    remove_steps();
     volumes.drop_unused_mounts();
     remove_strays();
 }
@@ -224,6 +225,18 @@ void Engine::Implementation::adopt_all() {
             }
         } catch (const std::exception& error) {
             log::error("adopting container {}: {}", container->id, error.what());
+        }
+    }
+}
+
+/// Nobody waits for the build steps of the daemon before us.
+void Engine::Implementation::remove_steps() {
+    for (const ContainerPointer& container : table_.list()) {
+        if (!container->snapshot()->definition->is_step) continue;
+        try {
+            remove(container->id, {.force = true, .volumes = true});
+        } catch (const Error& error) {
+            log::warning("removing build step {}: {}", container->id, error.message());
         }
     }
 }

@@ -8,6 +8,7 @@
 #include "base/stop.hh"
 #include "base/sys.hh"
 #include "base/text.hh"
+#include "build/builder.hh"
 #include "db/database.hh"
 #include "engine/engine.hh"
 #include "http/server.hh"
@@ -458,7 +459,10 @@ void run(const Options& options) {
     network::Networks networks(network_options(options), database);
     engine::Engine engine(engine_options, images, store, networks, database);
 
-    const server::Api api({engine, images, engine.info().driver});
+    build::Builder builder({options.data_root, options.exec_root, programs}, engine, images, store,
+                           database);
+
+    const server::Api api({engine, images, builder, engine.info().driver});
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
     listen(server, options);
     ::malloc_trim(0);

@@ -11,6 +11,9 @@
 #include <string_view>
 #include <vector>
 
+namespace hull::build {
+class Builder;
+}
 namespace hull::engine {
 class Engine;
 }
@@ -27,6 +30,7 @@ inline constexpr int newest_minor = 50, oldest_minor = 12;
 struct Services {
     engine::Engine& engine;
     image::Images& images;
+    build::Builder& builder;
     std::string storage_driver;  ///< as info() names it
 };
 
@@ -38,12 +42,14 @@ public:
     Call(const Services& services, http::Exchange& http, int minor)
         : engine(services.engine),
           images(services.images),
+          builder(services.builder),
           storage_driver(services.storage_driver),
           exchange(http),
           minor_version(minor) {}
 
     engine::Engine& engine;
     image::Images& images;
+    build::Builder& builder;
     const std::string& storage_driver;
     http::Exchange& exchange;
     const int minor_version;
