@@ -5,7 +5,7 @@ Every engine gets a fresh daemon and store of its own under --scratch (a real fi
 loop ext4 is best). Engines take turns round by round; a cell is the median [smallest] of its rounds and the ratio of
 the engine to hull. Networks are `none` but for the topic net, which is measured in a network namespace of its own. Root only.
 Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
-Topics: run exec scale memory load registry ps log compose daemon net (all of them but net when none is given)."""
+Topics: run exec scale memory load registry ps log compose build daemon net (all of them but net when none is given)."""
 import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -446,8 +446,38 @@ def topic_compose(table, engines, options):
         rounds(chosen, max(3, options.rounds // 3), one)
 
 
+def topic_build(table, engines, options):
+    """Ten RUN steps without a cache; a context of 5,000 files, all cached; one of them changed. Docker builds with its classic builder."""
+    def contexts(e):
+        e.env["DOCKER_BUILDKIT"] = "0"
+        cold, warm = e.root + "/cold", e.root + "/warm"
+        os.makedirs(cold)
+        with open(cold + "/Dockerfile", "w") as file:
+            file.write("FROM busybox\n" + "".join(f"RUN echo {i} >/f{i}\n" for i in range(10)))
+        for i in range(50):
+            os.makedirs(f"{warm}/{i}")
+            for k in range(100):
+                with open(f"{warm}/{i}/{k}", "w") as file:
+                    file.write(f"{i} {k}\n" * 100)
+        with open(warm + "/Dockerfile", "w") as file:
+            file.write("FROM busybox\nCOPY . /app\nRUN echo done >/done\n")
+        e.run("build", "--network", "none", "-t", "warm", warm)
+        return cold, warm
+
+    made, count = {e.name: contexts(e) for e in engines}, iter(range(1_000_000))
+
+    def one(e):
+        cold, warm = made[e.name]
+        table.add("build, ten RUN steps, no cache [ms]", e, 1000 * e.run("build", "--network", "none", "--no-cache", "-t", "cold", cold))
+        table.add("build, 5,000 files, all cached [ms]", e, 1000 * e.run("build", "--network", "none", "-t", "warm", warm))
+        with open(warm + "/7/7", "w") as file:
+            file.write(f"changed {next(count)}\n")
+        table.add("build, 5,000 files, one changed [ms]", e, 1000 * e.run("build", "--network", "none", "-t", "warm", warm))
+    rounds([e for e in engines if e.daemon], max(3, options.rounds // 3), one)
+
+
 TOPICS = {"compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry,
-          "log": topic_log, "memory": topic_memory, "net": topic_net}
+          "log": topic_log, "memory": topic_memory, "net": topic_net, "build": topic_build}
 
 
 def main():

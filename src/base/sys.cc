@@ -152,14 +152,17 @@ SocketPair socketpair(int type) {
     return {Fd(ends[0]), Fd(ends[1])};
 }
 
+/// The kernel's own limit (SCM_MAX_FD): an image with many layers comes near it.
+static constexpr std::size_t most_descriptors = 253;
+
 void send_with_fds(int socket, std::string_view bytes, std::span<const int> fds) {
-    alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))] = {};
+    alignas(cmsghdr) char control[CMSG_SPACE(most_descriptors * sizeof(int))] = {};
     iovec part{const_cast<char*>(bytes.data()), bytes.size()};
     msghdr message{};
     message.msg_iov = &part;
     message.msg_iovlen = 1;
     if (!fds.empty()) {
-        if (fds.size() > 8)
+        if (fds.size() > most_descriptors)
             throw Error(ErrorKind::internal, "{} descriptors in one message", fds.size());
         message.msg_control = control;
         message.msg_controllen = CMSG_SPACE(fds.size_bytes());
@@ -178,7 +181,7 @@ void send_with_fds(int socket, std::string_view bytes, std::span<const int> fds)
 Received receive_with_fds(int socket, std::size_t max_bytes) {
     Received received;
     received.bytes.resize(max_bytes);
-    alignas(cmsghdr) char control[CMSG_SPACE(8 * sizeof(int))];
+    alignas(cmsghdr) char control[CMSG_SPACE(most_descriptors * sizeof(int))];
     iovec part{received.bytes.data(), max_bytes};
     msghdr message{};
     message.msg_iov = &part;
@@ -190,7 +193,7 @@ Received receive_with_fds(int socket, std::size_t max_bytes) {
     for (cmsghdr* header = CMSG_FIRSTHDR(&message); header;
          header = CMSG_NXTHDR(&message, header)) {
         if (header->cmsg_level != SOL_SOCKET || header->cmsg_type != SCM_RIGHTS) continue;
-        std::array<int, 8> raw{};
+        std::array<int, most_descriptors> raw{};
         const std::size_t bytes = header->cmsg_len - CMSG_LEN(0);
         std::memcpy(raw.data(), CMSG_DATA(header), bytes);
         for (std::size_t i = 0; i < bytes / sizeof(int); ++i) received.fds.emplace_back(raw[i]);

@@ -32,6 +32,8 @@ constexpr const Command* commands[] = {
     &update_command,
     &wait_command,
 
+    &build_command,
+    &builder_prune_command,
     &history_command,
     &image_inspect_command,
     &image_prune_command,

@@ -13,6 +13,7 @@ namespace hull::cli {
 namespace {
 
 constexpr Group groups[] = {
+    {"builder", "Manage builds"},
     {"completion", "Print the completion script of a shell"},
     {"compose", "Define and run projects of several containers", compose_flags},
     {"container", "Manage containers"},

@@ -56,15 +56,24 @@ Entry make_entry(const struct stat& stat, const std::string& name) {
 
 }  // namespace
 
-TreeArchive::TreeArchive(const Path& source, std::string name, bool follow)
-    : tar_([this](std::span<const std::byte> piece) {
+TreeArchive::TreeArchive(const Path& source, std::string name, bool follow, Skip skip)
+    : skip_(std::move(skip)), tar_([this](std::span<const std::byte> piece) {
           pending_.append(reinterpret_cast<const char*>(piece.data()), piece.size());
       }) {
-    add(AT_FDCWD, source, name, follow);
+    add(AT_FDCWD, source, name, "", follow);
+}
+
+bool TreeArchive::is_skipped(const Level& level, const std::string& child,
+                             const std::string& path) const {
+    if (!skip_) return false;
+    struct stat stat = {};
+    if (::fstatat(level.directory.get(), child.c_str(), &stat, AT_SYMLINK_NOFOLLOW) != 0)
+        return false;  // whoever reads it says why
+    return skip_(path, S_ISDIR(stat.st_mode));
 }
 
 void TreeArchive::add(int directory, const std::string& child, const std::string& name,
-                      bool follow) {
+                      const std::string& path, bool follow) {
     struct stat stat = {};
     if (::fstatat(directory, child.c_str(), &stat, follow ? 0 : AT_SYMLINK_NOFOLLOW) != 0)
         throw_errno(errno, "{}", directory == AT_FDCWD ? child : name);
@@ -78,7 +87,7 @@ void TreeArchive::add(int directory, const std::string& child, const std::string
         Fd opened = sys::openat(directory, child, O_RDONLY | O_DIRECTORY | no_follow);
         if (levels_.empty()) top_is_directory_ = true;
         tar_.add(entry);
-        enter(std::move(opened), name);
+        enter(std::move(opened), name, path);
         return;
     } else if (entry.type == EntryType::file) {
         const std::pair identity{stat.st_dev, stat.st_ino};
@@ -102,10 +111,11 @@ void TreeArchive::add(int directory, const std::string& child, const std::string
     tar_.add(entry);
 }
 
-void TreeArchive::enter(Fd directory, std::string name) {
+void TreeArchive::enter(Fd directory, std::string name, std::string path) {
     std::vector<std::string> children =
         sys::list_directory(fmt::format("/proc/self/fd/{}", directory.get()));
-    levels_.push_back({std::move(directory), std::move(name), std::move(children)});
+    levels_.push_back(
+        {std::move(directory), std::move(name), std::move(path), std::move(children)});
 }
 
 /// Puts more of the stream into pending_; false when there is no more.
@@ -128,7 +138,9 @@ bool TreeArchive::advance() {
             continue;
         }
         const std::string child = level.children[level.next++];
-        add(level.directory.get(), child, level.name + "/" + child, false);
+        const std::string path = level.path.empty() ? child : level.path + "/" + child;
+        if (is_skipped(level, child, path)) continue;
+        add(level.directory.get(), child, level.name + "/" + child, path, false);
         return true;
     }
     if (finished_) return false;

@@ -7,6 +7,7 @@
 
 #include <cstddef>
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <span>
 #include <string>
@@ -20,7 +21,10 @@ class TreeArchive {
 public:
     /// `name` is what the top is called in the archive. With `follow` a link at the top is
     /// replaced by what it points to.
-    TreeArchive(const Path& source, std::string name, bool follow);
+    /// `skip` is asked about everything below the top, by its path from there: what it names stays
+    /// out, a directory with all that is in it.
+    using Skip = std::function<bool(const std::string& path, bool is_directory)>;
+    TreeArchive(const Path& source, std::string name, bool follow, Skip skip = {});
 
     /// Fills the buffer; 0 at the end. Throws when a file cannot be read or shrinks meanwhile.
     std::size_t read(std::span<std::byte> buffer);
@@ -32,13 +36,17 @@ private:
     struct Level {
         Fd directory;
         std::string name;  ///< in the archive
+        std::string path;  ///< from the top
         std::vector<std::string> children;
         std::size_t next = 0;
     };
-    void add(int directory, const std::string& child, const std::string& name, bool follow);
-    void enter(Fd directory, std::string name);
+    void add(int directory, const std::string& child, const std::string& name,
+             const std::string& path, bool follow);
+    void enter(Fd directory, std::string name, std::string path);
+    bool is_skipped(const Level& level, const std::string& child, const std::string& path) const;
     bool advance();
 
+    const Skip skip_;
     archive::TarWriter tar_;
     std::string pending_;  ///< of the stream, from `given_` on
     std::size_t given_ = 0;

@@ -71,15 +71,15 @@ void Engine::Implementation::check_donors(const api::HostConfig& host) {
 }
 
 Definition Engine::Implementation::make_definition(const std::string& id,
-                                                   api::CreateRequest& request,
-                                                   const image::Image& image) {
+                                                   api::CreateRequest& request, const Base& base) {
     Definition definition;
     definition.id = id;
     definition.created_ns = now_ns();
-    definition.image_id = image.id;
-    definition.diff_ids = image.diff_ids;
+    definition.image_id = base.image_id;
+    definition.diff_ids = base.diff_ids;
+    definition.is_step = base.is_step;
     api::ContainerConfig& config = request.config;
-    merge_image_config(config, image.config.config);
+    if (base.config) merge_image_config(config, *base.config);
     std::vector<std::string> words = command_line(config);
     definition.path = words.front();
     definition.args.assign(words.begin() + 1, words.end());
@@ -121,20 +121,27 @@ std::vector<PlannedMount> Engine::Implementation::inherited_mounts(const api::Ho
 }
 
 Created Engine::Implementation::create(const std::string& name, api::CreateRequest request) {
+    const image::ImagePointer image = images_.get_image(request.config.image);
+    const store::Lease lease = images_.lease_image(*image);
+    return create_on({image->id, image->diff_ids, &image->config.config, false}, name,
+                     std::move(request));
+}
+
+/// The caller keeps the layers of `base` from garbage collection.
+Created Engine::Implementation::create_on(const Base& base, const std::string& name,
+                                          api::CreateRequest request) {
     Created created;
     created.id = random_hex(32);
-    image::ImagePointer image = images_.get_image(request.config.image);
     if (std::string& mode = request.host_config.network_mode; mode.empty() || mode == "default")
         mode = networks_.options().bridge == "none" ? "none" : "bridge";
     if (request.host_config.cgroupns_mode.empty())
         request.host_config.cgroupns_mode = options_.default_cgroupns_mode;
     created.warnings = validate(request, host_);
     check_donors(request.host_config);
-    store::Lease lease = images_.lease_image(*image);
     const std::string chosen = table_.reserve_name(name, created.id);
     Rollback free_name([&] { table_.release_name(chosen); });
 
-    Definition planned = make_definition(created.id, request, *image);
+    Definition planned = make_definition(created.id, request, base);
     (void)seccomp_of(planned);  // a bad profile is refused here
     std::vector<store::Lease> mounted_images;
     for (PlannedMount& mount : planned.plan) {

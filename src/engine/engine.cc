@@ -15,6 +15,13 @@ Engine::~Engine() = default;
 Created Engine::create_container(const std::string& name, const api::CreateRequest& request) {
     return implementation_->create(name, request);
 }
+Created Engine::create_step(const StepRequest& request) {
+    return implementation_->create_step(request);
+}
+void Engine::read_step_layer(const std::string& id, const StepLayerOptions& options, int output_fd,
+                             StopEvent& stop) {
+    implementation_->read_step_layer(id, options, output_fd, stop);
+}
 void Engine::start_container(const std::string& name, const std::string& detach_keys) {
     implementation_->start(name, detach_keys);
 }

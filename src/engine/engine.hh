@@ -160,6 +160,20 @@ struct CommitRequest {
     std::function<json::Value(const std::string& working_dir)> changes;
 };
 
+/// The container of one RUN step of a build: on layers that need be no image.
+struct StepRequest {
+    api::CreateRequest container;  ///< complete: nothing is merged into it
+    std::string image_id;          ///< of the stage's base, for those who ask which image it is of
+    std::vector<std::string> diff_ids;
+};
+
+/// How the layer of a step is written.
+struct StepLayerOptions {
+    std::int64_t newest_mtime_s = 0;  ///< later times become this one
+    /// Where something was mounted for the step: what was made for that stays out.
+    std::vector<std::string> mount_points;
+};
+
 /// All containers of one daemon. Every method may be called from any thread; methods named `list_`
 /// and `inspect_` never wait for a container. Names are a full id, a name, or an unambiguous id
 /// prefix, in that order; the error of a miss is Docker's "No such container: NAME".
@@ -174,6 +188,12 @@ public:
 
     // Life cycle.
     Created create_container(const std::string& name, const api::CreateRequest& request);
+    /// It is a container like others, without a restart: the caller keeps the layers, and removes
+    /// it. One whose daemon is gone is removed by the next one.
+    Created create_step(const StepRequest& request);
+    /// The tar of what an ended step has changed.
+    void read_step_layer(const std::string& id, const StepLayerOptions& options, int output_fd,
+                         StopEvent& stop);
     /// Throws not_modified when it runs already.
     void start_container(const std::string& name, const std::string& detach_keys);
     /// `timeout_s`: seconds before SIGKILL; -1 waits for ever; absent: the container's own.

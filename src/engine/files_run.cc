@@ -45,6 +45,7 @@ void run_files(const FilesCommand& command,
     bool is_done = false;
     read_lines(channel.read_end.get(), stop, max_line_bytes, [&](std::string_view line) {
         const json::Value message = json::parse(line);
+        if (command.on_message) command.on_message(message);
         if (const json::Value* found = message.as_object().find("ready")) {
             if (found->is_null())
                 ready(std::nullopt);

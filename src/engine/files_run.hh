@@ -1,5 +1,6 @@
 #pragma once
 #include "base/file.hh"
+#include "base/json.hh"
 #include "base/stop.hh"
 #include "files/path_stat.hh"
 #include "files/request.hh"
@@ -15,6 +16,8 @@ struct FilesCommand {
     files::Request request;
     int input_fd = -1, output_fd = -1;
     int root_fd = -1, namespace_fd = -1;  ///< of a running container
+    /// Gets every message as it came, when set.
+    std::function<void(const json::Value&)> on_message = {};
 };
 
 /// Runs it to its end. `ready` is called once before it writes anything, with what it has found at

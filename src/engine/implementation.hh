@@ -42,9 +42,9 @@ struct Exec {
 };
 using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on it own it
 
-/// Behind Engine. Its functions are spread over create.cc, lifecycle.cc, streams.cc, exec.cc,
-/// container_files.cc, views.cc, networks.cc, update.cc, disk_usage.cc, stats.cc, health.cc,
-/// records.cc and recovery.cc.
+/// Behind Engine. Its functions are spread over create.cc, step.cc, lifecycle.cc, streams.cc,
+/// exec.cc, container_files.cc, views.cc, networks.cc, update.cc, disk_usage.cc, stats.cc,
+/// health.cc, records.cc and recovery.cc.
 class Engine::Implementation : public task::Listener, public VolumeFiles {
 public:
     Implementation(Options options, image::Images& images, store::Store& store,
@@ -53,6 +53,11 @@ public:
 
     // create.cc
     Created create(const std::string& name, api::CreateRequest request);
+
+    // step.cc
+    Created create_step(const StepRequest& request);
+    void read_step_layer(const std::string& id, const StepLayerOptions& options, int output_fd,
+                         StopEvent& stop);
 
     // lifecycle.cc
     void start(const std::string& name, const std::string& detach_keys);
@@ -139,8 +144,16 @@ public:
 
 private:
     // create.cc
+    /// What a container is made on.
+    struct Base {
+        std::string image_id;
+        std::vector<std::string> diff_ids;
+        const oci::ImageConfigBlock* config = nullptr;
+        bool is_step = false;
+    };
+    Created create_on(const Base& base, const std::string& name, api::CreateRequest request);
     Definition make_definition(const std::string& id, api::CreateRequest& request,
-                               const image::Image& image);
+                               const Base& base);
     std::vector<PlannedMount> inherited_mounts(const api::HostConfig& host);
     // copy_up.cc
     void copy_up(const Definition& definition);
@@ -200,6 +213,7 @@ private:
     void adopt_all();
     void adopt(Container& container);
     bool settle_unrecorded_run(Container& container);
+    void remove_steps();
     void remove_strays();
 
     // networks.cc

@@ -125,7 +125,7 @@ std::vector<std::shared_ptr<const Fd>> Engine::Implementation::prepare_bundle(
     launch.rootfs = store_.prepare_rootfs(definition.diff_ids, where.upper, where.work);
     launch.rootfs.lowers.push_back(
         {linux_::LowerLayer::Kind::directory, skeleton_directory(options_)});
-    launch.rootfs.is_volatile = definition.host.auto_remove;
+    launch.rootfs.is_volatile = definition.host.auto_remove || definition.is_step;
     launch.seccomp_filter = seccomp.filter;
     if (definition.host.init.value_or(false))
         launch.init_program = join(options_.programs, "hull-init");

@@ -28,6 +28,7 @@ struct Definition {
     std::vector<std::string> diff_ids;
     api::ContainerConfig config;
     api::HostConfig host;
+    bool is_step = false;          ///< of a build: gone with the daemon that runs the build
     bool has_default_log = false;  ///< the driver in `host` was the daemon's choice
     std::string path;              ///< program and arguments: entrypoint + cmd
     std::vector<std::string> args;

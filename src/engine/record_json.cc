@@ -29,6 +29,7 @@ json::Value to_json(const Definition& definition) {
         {"diff_ids", definition.diff_ids},
         {"config", api::to_json(definition.config)},
         {"host", api::to_json(definition.host)},
+        {"is_step", definition.is_step},
         {"has_default_log", definition.has_default_log},
         {"path", definition.path},
         {"args", definition.args},
@@ -60,6 +61,7 @@ Definition parse_definition(const json::Value& value) {
     definition.diff_ids = value["diff_ids"].as_strings();
     definition.config = api::parse<api::ContainerConfig>(value["config"]);
     definition.host = api::parse<api::HostConfig>(value["host"]);
+    if (value["is_step"].is_bool()) definition.is_step = value["is_step"].as_bool();
     if (value["has_default_log"].is_bool())  // older rows have none
         definition.has_default_log = value["has_default_log"].as_bool();
     definition.path = value["path"].as_string();

@@ -97,6 +97,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
     });
     StagedMounts::clear(staging_directory());
     adopt_all();
+    remove_steps();
     volumes.drop_unused_mounts();
     remove_strays();
 }
@@ -231,6 +232,18 @@ void Engine::Implementation::adopt_all() {
             }
         } catch (const std::exception& error) {
             log::error("adopting container {}: {}", container->id, error.what());
+        }
+    }
+}
+
+/// Nobody waits for the build steps of the daemon before us.
+void Engine::Implementation::remove_steps() {
+    for (const ContainerPointer& container : table_.list()) {
+        if (!container->snapshot()->definition->is_step) continue;
+        try {
+            remove(container->id, {.force = true, .volumes = true});
+        } catch (const Error& error) {
+            log::warning("removing build step {}: {}", container->id, error.message());
         }
     }
 }

@@ -2,15 +2,18 @@
 
 #include "archive/tar_writer.hh"
 #include "base/error.hh"
+#include "base/hash.hh"
 #include "base/json.hh"
 #include "base/sys.hh"
 #include "files/changes.hh"
+#include "files/copy.hh"
 #include "files/owner.hh"
 #include "files/request.hh"
 #include "files/tree_copy.hh"
 #include "files/tree_tar.hh"
 #include "files/tree_writer.hh"
 #include "files/view.hh"
+#include "linux/overlay.hh"
 
 #include <fcntl.h>
 #include <poll.h>
@@ -160,7 +163,12 @@ void write_layer(const Request& request) {
         // The root itself only when somebody has changed it.
         if ((info.st_mode & 07777) != 0755 || info.st_uid != 0 || info.st_gid != 0)
             tar.add(make_entry(upper.get(), info, archive::EntryType::directory, "."));
-        TreeTar(tar, {.is_layer = true, .hidden = {}}).add_children(upper.get(), "");
+        TreeTar::Options options;
+        options.is_layer = true;
+        options.newest_mtime_s = request.newest_mtime_s;
+        for (const Path& path : request.mount_points)
+            options.mount_points.insert(path.substr(path.find_first_not_of('/')));
+        TreeTar(tar, std::move(options)).add_children(upper.get(), "");
     });
 }
 
@@ -210,6 +218,50 @@ void write_changes(const Request& request) {
     output.flush();
 }
 
+/// Into a directory of the host that nobody else knows.
+void unpack(const Request& request) {
+    const Fd root = sys::open(request.path, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    TreeWriter::Options options;
+    options.warn = warn;
+    send(json::Object{{"ready", nullptr}});
+    Input input(-1);
+    archive::RecordReader records(input);
+    TreeWriter(root.get(), "/", options).write_all(records);
+}
+
+/// Where a copy takes files from; empty when it takes none.
+Fd open_source(const CopyPlan& plan, const Path& scratch) {
+    if (plan.paths.empty()) return {};
+    if (!plan.source_directory.empty())
+        return sys::open(plan.source_directory, O_PATH | O_DIRECTORY);
+    return linux_::mount_overlay(plan.source_layers, join(scratch, "source"));
+}
+
+void list_sources(const Request& request) {
+    const Path scratch = make_scratch(request);
+    send(json::Object{{"ready", nullptr}});
+    Output output;
+    for (const CopyPlan& plan : request.copies)
+        Copier(plan, open_source(plan, scratch)).write_listing([&](std::string_view record) {
+            output.write(std::as_bytes(std::span(record)));
+        });
+    output.flush();
+}
+
+void copy_into_layer(const Request& request) {
+    const Path scratch = make_scratch(request);
+    const Fd below = linux_::mount_overlay(request.rootfs, join(scratch, "layers"));
+    send(json::Object{{"ready", nullptr}});
+    Sha256 hash;
+    write_tar([&](archive::TarWriter& tar) {
+        for (const CopyPlan& plan : request.copies)
+            Copier(plan, open_source(plan, scratch))
+                .write_layer(below.get(), tar,
+                             [&](std::string_view record) { hash.update(record); });
+    });
+    send(json::Object{{"digest", hash.hex()}});
+}
+
 /// The root that the request's verb works on.
 Fd open_root(const Request& request) {
     if (!request.running) return mount_stopped(request, request.verb == Verb::write);
@@ -218,8 +270,11 @@ Fd open_root(const Request& request) {
 }
 
 void run(const Request& request) {
+    if (request.verb == Verb::unpack) return unpack(request);
     if (!request.running || request.verb == Verb::changes) enter_private_mounts();
     switch (request.verb) {
+        case Verb::digest: return list_sources(request);
+        case Verb::copy: return copy_into_layer(request);
         case Verb::changes: return write_changes(request);
         case Verb::layer: return write_layer(request);
         case Verb::copy_up: return copy_up(request);

@@ -11,7 +11,8 @@ namespace {
 constexpr std::pair<std::string_view, Verb> verbs[] = {
     {"stat", Verb::stat},          {"read", Verb::read},           {"write", Verb::write},
     {"export", Verb::export_root}, {"changes", Verb::changes},     {"layer", Verb::layer},
-    {"copy-up", Verb::copy_up},    {"copy-tree", Verb::copy_tree},
+    {"copy-up", Verb::copy_up},    {"copy-tree", Verb::copy_tree}, {"unpack", Verb::unpack},
+    {"digest", Verb::digest},      {"copy", Verb::copy},
 };
 
 std::string_view name_of(Verb verb) {
@@ -47,6 +48,48 @@ linux_::OverlayPlan parse_plan(const json::Value& value) {
     return plan;
 }
 
+json::Value to_json(const CopyPlan& plan) {
+    return json::Object{
+        {"sourceDirectory", plan.source_directory},
+        {"sourceLayers", to_json(plan.source_layers)},
+        {"paths", plan.paths},
+        {"literal", plan.literal},
+        {"destination", plan.destination},
+        {"lookBelow", plan.look_below},
+        {"keepOwner", plan.keep_owner},
+        {"keepLinks", plan.keep_links},
+        {"parents", plan.parents},
+        {"owner", plan.owner},
+        {"mode", plan.mode},
+        {"ignored", plan.ignored},
+        {"excluded", plan.excluded},
+        {"mtime", plan.mtime_s},
+        {"index", plan.index},
+    };
+}
+
+CopyPlan parse_copy_plan(const json::Value& value) {
+    CopyPlan plan;
+    plan.source_directory = value["sourceDirectory"].as_string();
+    plan.source_layers = parse_plan(value["sourceLayers"]);
+    plan.paths = value["paths"].as_strings();
+    plan.literal = value["literal"].as_bool();
+    plan.destination = value["destination"].as_string();
+    plan.look_below = value["lookBelow"].as_bool();
+    plan.keep_owner = value["keepOwner"].as_bool();
+    plan.keep_links = value["keepLinks"].as_bool();
+    plan.parents = value["parents"].as_bool();
+    plan.owner = value["owner"].as_string();
+    plan.mode = value["mode"].as_string();
+    plan.ignored = value["ignored"].as_strings();
+    plan.excluded = value["excluded"].as_strings();
+    plan.mtime_s = value["mtime"].as_int();
+    plan.index = value["index"].as_string();
+    return plan;
+}
+
+bool is_copy(Verb verb) { return verb == Verb::digest || verb == Verb::copy; }
+
 }  // namespace
 
 std::string dump_request(const Request& request) {
@@ -56,20 +99,22 @@ std::string dump_request(const Request& request) {
                                       {"destination", mount.destination},
                                       {"readOnly", mount.read_only},
                                       {"recursive", mount.recursive}});
-    return json::dump(json::Object{
-        {"verb", name_of(request.verb)},
-        {"path", request.path},
-        {"container", request.container},
-        {"parentPid", request.parent_pid},
-        {"running", request.running},
-        {"rootfs", to_json(request.rootfs)},
-        {"mounts", std::move(mounts)},
-        {"readOnlyRoot", request.read_only_root},
-        {"scratch", request.scratch},
-        {"hidden", request.hidden},
-        {"keepKinds", request.keep_kinds},
-        {"owner", request.owner},
-    });
+    json::Object object{
+        {"verb", name_of(request.verb)},       {"path", request.path},
+        {"container", request.container},      {"parentPid", request.parent_pid},
+        {"running", request.running},          {"rootfs", to_json(request.rootfs)},
+        {"mounts", std::move(mounts)},         {"readOnlyRoot", request.read_only_root},
+        {"scratch", request.scratch},          {"hidden", request.hidden},
+        {"keepKinds", request.keep_kinds},     {"owner", request.owner},
+        {"mountPoints", request.mount_points},
+    };
+    if (request.newest_mtime_s) object.append("newestMtime", *request.newest_mtime_s);
+    if (is_copy(request.verb)) {
+        json::Array copies;
+        for (const CopyPlan& plan : request.copies) copies.push_back(to_json(plan));
+        object.append("copies", std::move(copies));
+    }
+    return json::dump(std::move(object));
 }
 
 Request parse_request(std::string_view text) {
@@ -89,6 +134,11 @@ Request parse_request(std::string_view text) {
     request.hidden = value["hidden"].as_strings();
     request.keep_kinds = value["keepKinds"].as_bool();
     request.owner = value["owner"].as_string();
+    request.mount_points = value["mountPoints"].as_strings();
+    if (value["newestMtime"].is_number()) request.newest_mtime_s = value["newestMtime"].as_int();
+    if (is_copy(request.verb))
+        for (const json::Value& plan : value["copies"].as_array())
+            request.copies.push_back(parse_copy_plan(plan));
     return request;
 }
 

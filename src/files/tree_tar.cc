@@ -48,8 +48,26 @@ void TreeTar::add_children(int fd, const std::string& prefix, int depth) {
                         "{} cannot be in an image: names that begin with {} mean deletions there; "
                         "rename or remove it",
                         archive::quoted("/" + prefix + name), whiteout_prefix);
+        if (was_made_to_mount(child.get(), info, prefix + name)) continue;
         add_entry(child.get(), info, prefix + name, depth);
     }
+}
+
+/// A mount point without anything in it, or a directory on the way to nothing else.
+bool TreeTar::was_made_to_mount(int fd, const struct stat& info, const std::string& name) const {
+    if (options_.mount_points.empty()) return false;
+    if (S_ISREG(info.st_mode)) return info.st_size == 0 && options_.mount_points.contains(name);
+    if (!S_ISDIR(info.st_mode)) return false;
+    const auto below = options_.mount_points.lower_bound(name + "/");
+    const bool leads_to_one =
+        below != options_.mount_points.end() && below->starts_with(name + "/");
+    if (!leads_to_one && !options_.mount_points.contains(name)) return false;
+    for (const std::string& entry : list_names(fd)) {
+        const Fd child = find_child(fd, entry);
+        if (child && !was_made_to_mount(child.get(), sys::fstat(child.get()), name + "/" + entry))
+            return false;
+    }
+    return true;
 }
 
 void TreeTar::add_whiteout(const std::string& prefix, const std::string& name) {
@@ -81,6 +99,8 @@ void TreeTar::add_entry(int fd, const struct stat& info, const std::string& name
                     "/sys/module/overlay/parameters",
                     archive::quoted("/" + name));
     archive::Entry entry = make_entry(fd, info, *type, name);
+    if (options_.newest_mtime_s && entry.mtime.seconds >= *options_.newest_mtime_s)
+        entry.mtime = {*options_.newest_mtime_s, 0};
     if (add_as_link(entry, info)) {
         tar_.add(entry);
         return;

@@ -3,7 +3,9 @@
 #include "files/tree.hh"
 
 #include <cstddef>
+#include <cstdint>
 #include <map>
+#include <optional>
 #include <set>
 #include <span>
 #include <string>
@@ -25,7 +27,10 @@ public:
         /// An upper directory of overlayfs becomes the changeset of an image layer: whiteouts and
         /// opaque directories as image-spec's layer.md names them.
         bool is_layer = false;
-        std::set<FileId> hidden;  ///< directories that are written without their content
+        std::set<FileId> hidden = {};  ///< directories that are written without their content
+        std::optional<std::int64_t> newest_mtime_s = {};  ///< later times become this one
+        /// Of a layer, without slash in front: what is empty there was made to mount on.
+        std::set<std::string> mount_points = {};
     };
     TreeTar(archive::TarWriter& tar, Options options) : tar_(tar), options_(std::move(options)) {}
 
@@ -37,6 +42,7 @@ public:
 private:
     void add_entry(int fd, const struct stat& info, const std::string& name, int depth);
     void add_content(int fd, std::uint64_t size);
+    bool was_made_to_mount(int fd, const struct stat& info, const std::string& name) const;
     void add_whiteout(const std::string& prefix, const std::string& name);
     bool add_as_link(archive::Entry& entry, const struct stat& info);
 

@@ -16,17 +16,6 @@ namespace hull::files {
 
 namespace {
 
-/// Where everything of this process is mounted: a tmpfs on the request's scratch directory.
-Path make_scratch(const Request& request) {
-    const Fd target = sys::open(request.scratch, O_PATH | O_DIRECTORY | O_NOFOLLOW);
-    const std::array<std::string, 1> options{"mode=0700"};
-    const Fd tmpfs = linux_::make_filesystem("tmpfs", "hull-files", options);
-    linux_::attach_mount(tmpfs.get(), target.get());
-    for (const char* name : {"root", "upper", "work", "layers"})
-        sys::mkdir(join(request.scratch, name), 0755);
-    return request.scratch;
-}
-
 /// An overlay shows the topmost layer's root as its own.
 void copy_root_metadata(const Path& from, const Path& to) {
     const auto info = sys::find_stat(from);
@@ -57,6 +46,16 @@ void attach_mounts(const Request& request, int root) {
 }
 
 }  // namespace
+
+Path make_scratch(const Request& request) {
+    const Fd target = sys::open(request.scratch, O_PATH | O_DIRECTORY | O_NOFOLLOW);
+    const std::array<std::string, 1> options{"mode=0700"};
+    const Fd tmpfs = linux_::make_filesystem("tmpfs", "hull-files", options);
+    linux_::attach_mount(tmpfs.get(), target.get());
+    for (const char* name : {"root", "upper", "work", "layers", "source"})
+        sys::mkdir(join(request.scratch, name), 0755);
+    return request.scratch;
+}
 
 void enter_private_mounts() {
     linux_::unshare_namespaces(CLONE_NEWNS);

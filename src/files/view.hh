@@ -10,6 +10,10 @@ namespace hull::files {
 /// Puts this process into a mount namespace of its own. Once, before the rest.
 void enter_private_mounts();
 
+/// Where everything of this process is mounted: a tmpfs on the request's scratch directory, with
+/// the directories root, upper, work, layers and source in it.
+Path make_scratch(const Request& request);
+
 /// The root (O_PATH) of a container that does not run, with its volumes and binds. Unless
 /// `writable`, what is changed in it goes nowhere: the container's own layer is only read, so that
 /// it may be started meanwhile.

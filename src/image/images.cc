@@ -111,6 +111,7 @@ Images::~Images() = default;
 
 void Images::set_event_sink(EventSink sink) { event_sink_ = std::move(sink); }
 void Images::set_container_uses(ContainerUses uses) { container_uses_ = std::move(uses); }
+void Images::set_cache_roots(CacheRoots roots) { cache_roots_ = std::move(roots); }
 
 std::shared_ptr<const Images::State> Images::state() const {
     const std::lock_guard lock(state_mutex_);
@@ -296,7 +297,7 @@ void Images::tag(std::string_view source, std::string_view repository, std::stri
 
 std::uint64_t Images::collect_garbage_locked() {
     const auto report = store_.garbage_collect([this] {
-        store::Roots roots;
+        store::Roots roots = cache_roots_ ? cache_roots_() : store::Roots();
         const auto current = state();
         for (const auto& [id, image] : current->by_id) {
             roots.manifests.insert(image->manifest_digest);

@@ -64,6 +64,25 @@ struct ImportOptions {
     std::string platform;   ///< "linux/arm64"; "" is this machine's
 };
 
+/// A layer of an image that is being built.
+struct BuiltLayer {
+    std::string diff_id;
+    std::string blob;  ///< digest of the bytes the store keeps
+    std::string media_type;
+    std::uint64_t blob_bytes = 0, content_bytes = 0;
+};
+
+/// An image whose layers are in the store.
+struct NewImage {
+    std::string config;  ///< the document
+    std::vector<BuiltLayer> layers;
+    std::vector<std::string> references;  ///< as the user writes them
+    std::string parent;                   ///< id of the image below, "" for none
+};
+
+/// What a cache keeps, asked at each garbage collection. Must not call back into Images.
+using CacheRoots = std::function<store::Roots()>;
+
 /// What `docker commit` gives.
 struct CommitOptions {
     std::string base;       ///< id of the image below
@@ -172,6 +191,7 @@ public:
     void set_event_sink(EventSink sink);
     /// Who uses layers: kept by every garbage collection. Set it before the first change.
     void set_container_uses(ContainerUses uses);
+    void set_cache_roots(CacheRoots roots);
 
     /// By reference (a missing tag is latest), name@digest, id, or a unique prefix of an id.
     /// Throws not_found `No such image: NAME`, invalid_argument when a prefix is ambiguous or the
@@ -227,6 +247,13 @@ public:
     /// Asks a registry through hull-transfer: see transfer/ask.hh for questions and answers.
     json::Value ask_registry(json::Object question, const RegistryAccess& access,
                              StopEvent* stop = nullptr);
+    // For builds.
+    /// Takes a layer tar into the store, where `lease` keeps it; nullopt for one without entries.
+    std::optional<BuiltLayer> add_layer(int input_fd, store::Lease& lease, StopEvent* stop);
+    /// The layers of an image, bottom first.
+    std::vector<BuiltLayer> list_layers(const Image& image);
+    /// Makes an image, names it and returns its id.
+    std::string add_image(const NewImage& image);
 
     /// Removes content nobody refers to; removals call it themselves.
     std::uint64_t collect_garbage();
@@ -283,6 +310,7 @@ private:
     const ImagesOptions options_;
     EventSink event_sink_;
     ContainerUses container_uses_;
+    CacheRoots cache_roots_;
     std::mutex change_mutex_;  ///< one change of names at a time, and of what is garbage
     mutable std::mutex state_mutex_;
     std::shared_ptr<const State> state_;

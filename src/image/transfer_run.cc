@@ -77,6 +77,11 @@ private:
             layer_types_[oci::Digest::parse(layer["blob"].as_string()).str()] =
                 layer["mediaType"].is_string() ? layer["mediaType"].as_string() : "";
         if (!layers_.insert(diff_id).second) return;
+        report_.layers.push_back(
+            {diff_id, layer["blob"].is_string() ? layer["blob"].as_string() : "",
+             layer["mediaType"].is_string() ? layer["mediaType"].as_string() : "",
+             layer["contentSize"].is_number() ? layer["contentSize"].as_uint() : 0,
+             layer["entries"].is_number() ? layer["entries"].as_uint() : 0});
         if (!layer["file"].is_string() || layer["file"].as_string().empty()) {
             report_.present_layers.push_back(diff_id);
             return;

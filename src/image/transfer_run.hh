@@ -16,7 +16,7 @@ namespace hull::image {
 /// One run of hull-transfer.
 struct TransferCommand {
     Path program;
-    std::string verb;  ///< load, import or save
+    std::string verb;  ///< load, import, layer, commit, unpack or save
     uid_t uid = 0;
     Path staging;
     std::vector<std::string> arguments;  ///< after --staging and --uid
@@ -34,7 +34,12 @@ struct TransferReport {
         std::vector<std::string> references;  ///< canonical
         std::string digest;  ///< of what was pulled: the manifest, or an index that names it
     };
+    struct Layer {
+        std::string diff_id, blob, media_type;
+        std::uint64_t content_bytes = 0, entries = 0;
+    };
     store::StagedContent content;
+    std::vector<Layer> layers;
     std::vector<std::string> present_layers;  ///< reported without a file: the store has them
     std::vector<Image> images;
 };

@@ -8,6 +8,7 @@
 #include "base/stop.hh"
 #include "base/sys.hh"
 #include "base/text.hh"
+#include "build/builder.hh"
 #include "db/database.hh"
 #include "engine/engine.hh"
 #include "http/server.hh"
@@ -628,13 +629,17 @@ void run(const Options& options) {
     network::Networks networks(network_options(options), database);
     engine::Engine engine(engine_options, images, store, networks, database);
 
+    build::Builder builder({options.data_root, options.exec_root, programs}, engine, images, store,
+                           database);
+
     std::optional<server::AuditLog> audit;
     if (!options.audit_log.empty()) audit.emplace(options.audit_log);
     std::optional<TlsGate> gate;
     if (options.tls.enabled || options.tls.verify)
         gate.emplace(with_default_files(options.tls), join(programs, "hull-tls"),
                      join(options.exec_root, "tls"));
-    const server::Api api({engine, images, engine.info().driver, doors, audit ? &*audit : nullptr});
+    const server::Api api(
+        {engine, images, builder, engine.info().driver, doors, audit ? &*audit : nullptr});
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
     listen(server, options, gate ? &*gate : nullptr, doors);
     ::malloc_trim(0);

@@ -144,6 +144,12 @@ void import_image(archive::ByteSource& stream, std::string_view options_text, St
                  staging, messages);
 }
 
+void take_step_layer(archive::ByteSource& stream, Staging& staging, Messages& messages,
+                     const std::set<std::string>& known_layers) {
+    take_layer(stream, staging, messages, known_layers, "storing the step's layer and unpacking it",
+               true);
+}
+
 void commit(archive::ByteSource& stream, std::string_view request_text, Staging& staging,
             Messages& messages, const std::set<std::string>& known_layers) {
     const json::Value request = json::parse(request_text);

@@ -21,4 +21,9 @@ void import_image(archive::ByteSource& stream, std::string_view options, Staging
 void commit(archive::ByteSource& stream, std::string_view request, Staging& staging,
             Messages& messages, const std::set<std::string>& known_layers);
 
+/// Takes the layer tar in `stream`, a build's step, without making an image. Says nothing when the
+/// tar has no entries.
+void take_step_layer(archive::ByteSource& stream, Staging& staging, Messages& messages,
+                     const std::set<std::string>& known_layers);
+
 }  // namespace hull::transfer

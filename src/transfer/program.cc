@@ -135,6 +135,8 @@ void run(const Arguments& arguments, Messages& messages) {
         load(input, staging, messages, known_layers);
     else if (arguments.verb == "import")
         import_image(input, arguments.import_options, staging, messages, known_layers);
+    else if (arguments.verb == "layer")
+        take_step_layer(input, staging, messages, known_layers);
     else if (is_commit)
         commit(input, request, staging, messages, known_layers);
     else if (arguments.verb == "unpack")

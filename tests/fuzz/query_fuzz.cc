@@ -42,7 +42,7 @@ void attempt(Body body) {
 server::Services no_services() {
     alignas(16) static char nothing[16];
     return {reinterpret_cast<engine::Engine&>(nothing), reinterpret_cast<image::Images&>(nothing),
-            "none"};
+            reinterpret_cast<build::Builder&>(nothing), "none"};
 }
 
 void read_parameters(std::string_view text) {

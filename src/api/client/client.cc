@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "base/text.hh"
 
 #include <sys/socket.h>
 
@@ -356,6 +357,15 @@ void Client::import_image(int input, const ImportOptions& options,
     http::ClientResponse response =
         upload("POST", "/images/create", query, "application/x-tar", read_from(input));
     read_progress(response, sink);
+}
+
+http::ClientResponse Client::build(const http::Query& query, const std::string& extra,
+                                   std::function<std::size_t(std::span<std::byte>)> context) {
+    http::ClientRequest request = make_request("POST", "/build", query);
+    request.headers.add("Content-Type", "application/x-tar");
+    if (!extra.empty()) request.headers.add("X-Hull-Build", encode_base64(extra));
+    request.body_source = std::move(context);
+    return checked(http_.request(request));
 }
 
 http::ClientResponse Client::save_images(const std::vector<std::string>& names) {

@@ -120,6 +120,9 @@ public:
     };
     void import_image(int input, const ImportOptions& options,
                       const std::function<void(const api::ProgressMessage&)>& sink);
+    /// Sends a build's context. `extra` is JSON text for Hull's daemon, "" for none.
+    http::ClientResponse build(const http::Query& query, const std::string& extra,
+                               std::function<std::size_t(std::span<std::byte>)> context);
     /// The archive's bytes.
     http::ClientResponse save_images(const std::vector<std::string>& names);
     /// Messages until the stream ends or `sink` returns false.

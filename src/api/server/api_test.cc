@@ -6,6 +6,7 @@
 #include "api/server/times.hh"
 #include "base/file.hh"
 #include "base/sys.hh"
+#include "build/builder.hh"
 #include "engine/engine.hh"
 #include "http/client.hh"
 #include "http/server.hh"
@@ -134,7 +135,9 @@ protected:
         options.exec_root = root_ + "/run";
         options.programs = root_;
         engine_.emplace(options, *images_, *store_, *networks_, *database_);
-        api_.emplace(Services{*engine_, *images_, "overlay2"});
+        builder_.emplace(build::BuilderOptions{root_ + "/data", root_ + "/run", root_}, *engine_,
+                         *images_, *store_, *database_);
+        api_.emplace(Services{*engine_, *images_, *builder_, "overlay2"});
         server_.emplace([this](http::Exchange& exchange) { api_->handle(exchange); });
         server_->listen_unix(root_ + "/s.sock", 0600, std::nullopt);
         thread_ = std::thread([this] { server_->run(stop_); });
@@ -145,6 +148,7 @@ protected:
         if (thread_.joinable()) thread_.join();
         client_.reset();
         server_.reset();
+        builder_.reset();
         engine_.reset();
         images_.reset();
         store_.reset();
@@ -181,6 +185,7 @@ protected:
     std::optional<image::Images> images_;
     std::optional<network::Networks> networks_;
     std::optional<engine::Engine> engine_;
+    std::optional<build::Builder> builder_;
     std::optional<Api> api_;
     StopEvent stop_;
     std::optional<http::Server> server_;

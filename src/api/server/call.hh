@@ -12,6 +12,9 @@
 #include <string_view>
 #include <vector>
 
+namespace hull::build {
+class Builder;
+}
 namespace hull::engine {
 class Engine;
 }
@@ -28,6 +31,7 @@ inline constexpr int newest_minor = 50, oldest_minor = 12;
 struct Services {
     engine::Engine& engine;
     image::Images& images;
+    build::Builder& builder;
     std::string storage_driver;    ///< as info() names it
     std::vector<Door> doors = {};  ///< sockets of limited rights, by Exchange::door from 1
     AuditLog* audit = nullptr;
@@ -42,6 +46,7 @@ public:
         : services(all),
           engine(all.engine),
           images(all.images),
+          builder(all.builder),
           storage_driver(all.storage_driver),
           exchange(http),
           minor_version(minor) {}
@@ -49,6 +54,7 @@ public:
     const Services& services;
     engine::Engine& engine;
     image::Images& images;
+    build::Builder& builder;
     const std::string& storage_driver;
     http::Exchange& exchange;
     const int minor_version;

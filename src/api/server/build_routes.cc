@@ -1,0 +1,241 @@
+#include "api/server/routes.hh"
+#include "api/server/times.hh"
+#include "api/types/system.hh"
+#include "base/sys.hh"
+#include "base/text.hh"
+#include "base/time.hh"
+#include "build/builder.hh"
+#include "engine/engine.hh"
+#include "image/images.hh"
+
+#include <exception>
+#include <map>
+#include <thread>
+
+namespace hull::server {
+
+namespace {
+
+using http::Response;
+
+/// A JSON object of strings in a query parameter; null values mean "not given".
+std::map<std::string, std::string> string_map(const Call& call, std::string_view name) {
+    std::map<std::string, std::string> map;
+    const std::string text = call.query(name);
+    if (text.empty()) return map;
+    const json::Value value = with_context([&] { return json::parse(text); }, "reading {}", name);
+    if (value.is_null()) return map;
+    for (const auto& [key, item] : value.as_object())
+        if (!item.is_null()) map[key] = item.as_string();
+    return map;
+}
+
+std::vector<std::string> query_values(const Call& call, std::string_view wanted) {
+    std::vector<std::string> values;
+    for (const auto& [name, value] : call.exchange.query)
+        if (name == wanted && !value.empty()) values.push_back(value);
+    return values;
+}
+
+std::vector<std::string> string_list(const Call& call, std::string_view name) {
+    const std::string text = call.query(name);
+    if (text.empty()) return {};
+    return with_context([&] { return json::parse(text).as_strings(); }, "reading {}", name);
+}
+
+/// Limits and the like of RUN steps.
+api::HostConfig parse_host(const Call& call) {
+    api::HostConfig host;
+    const auto number = [&](std::string_view name) { return call.find_integer(name).value_or(0); };
+    host.memory = number("memory");
+    host.memory_swap = number("memswap");
+    host.cpu_shares = number("cpushares");
+    host.cpu_period = number("cpuperiod");
+    host.cpu_quota = number("cpuquota");
+    host.cpuset_cpus = call.query("cpusetcpus");
+    host.cpuset_mems = call.query("cpusetmems");
+    host.shm_size = number("shmsize");
+    host.cgroup_parent = call.query("cgroupparent");
+    host.network_mode = call.query("networkmode");
+    if (auto hosts = query_values(call, "extrahosts"); !hosts.empty()) {
+        // Older clients send them as one JSON text.
+        if (hosts.size() == 1 && hosts.front().starts_with('['))
+            hosts = string_list(call, "extrahosts");
+        host.extra_hosts = api::Strings(hosts);
+    }
+    if (const auto options = string_list(call, "securityopt"); !options.empty())
+        host.security_opt = api::Strings(options);
+    if (const std::string text = call.query("ulimits"); !text.empty())
+        host.ulimits = with_context(
+            [&] { return api::parse_array<api::Ulimit>(json::parse(text)); }, "reading ulimits");
+    return host;
+}
+
+build::BuildRequest parse_build(const Call& call) {
+    build::BuildRequest request;
+    request.id = call.query("buildid");
+    request.tags = query_values(call, "t");
+    request.dockerfile = call.query("dockerfile");
+    request.target = call.query("target");
+    request.platform = call.query("platform");
+    request.build_args = string_map(call, "buildargs");
+    request.labels = string_map(call, "labels");
+    request.no_cache = call.flag("nocache");
+    request.pull = call.flag("pull");
+    request.quiet = call.flag("q");
+    request.host = parse_host(call);
+    return request;
+}
+
+/// What `hull build` says beyond Docker's parameters, in a header of its own.
+json::Value parse_extra(const Call& call) {
+    const std::string_view header = call.exchange.headers.get("X-Hull-Build");
+    if (header.empty()) return json::Object();
+    const auto text = decode_base64(header);
+    if (!text) throw Error(ErrorKind::invalid_argument, "X-Hull-Build is no base64");
+    return with_context([&] { return json::parse(*text); }, "reading X-Hull-Build");
+}
+
+void add_extra(build::BuildRequest& request, const json::Value& extra) {
+    if (extra["dockerfile"].is_string()) request.dockerfile_text = extra["dockerfile"].as_string();
+    if (extra["ignore"].is_string()) request.ignore_text = extra["ignore"].as_string();
+    request.secrets = extra["secrets"].as_string_map();
+    request.ssh = extra["ssh"].as_string_map();
+    for (const std::string& allowed : extra["allow"].as_strings()) {
+        if (allowed == "security.insecure")
+            request.allow_insecure = true;
+        else if (allowed != "network.host")
+            throw Error(ErrorKind::invalid_argument, "invalid entitlement: {}", allowed);
+    }
+}
+
+/// POST /build: the body is the context. What fails after the first byte is told in the stream.
+void build_image(Call& call) {
+    if (call.query("version") == "2")
+        throw Error(
+            ErrorKind::unsupported,
+            "BuildKit sessions are not supported: set DOCKER_BUILDKIT=0, or use hull build");
+    if (!call.query("remote").empty() && call.query("remote") != "client-session")
+        throw Error(ErrorKind::unsupported, "remote contexts are not supported yet");
+    if (call.flag("squash"))
+        throw Error(
+            ErrorKind::unsupported,
+            "--squash is not supported: a last stage FROM scratch with COPY --from does it");
+    const json::Value extra = parse_extra(call);
+    build::BuildRequest request = parse_build(call);
+    add_extra(request, extra);
+    StopEvent& stop = call.exchange.stop_event();
+    const auto send = [&](const api::ProgressMessage& message) {
+        if (!call.exchange.replied())
+            call.exchange.start_stream(200, {{"Content-Type", "application/json"}});
+        call.exchange.write(json::dump(to_json(message)) + "\r\n");
+    };
+    const auto say = [&](const std::string& text) {
+        api::ProgressMessage message;
+        message.stream = text;
+        send(message);
+    };
+    std::optional<build::Builder::ReceivedContext> received;
+    build::Context context;
+    if (extra["context"].is_string()) {
+        context =
+            call.builder.local_context(extra["context"].as_string(), extra["identity"].as_string());
+    } else {
+        const Fd input = call.exchange.body_fd();
+        received.emplace(call.builder.receive_context(input.get(), stop));
+        context.directory = received->directory();
+    }
+    try {
+        const build::BuildResult result = call.builder.build(request, context, send, stop);
+        if (request.quiet) return say(result.image_id + "\n");
+        api::ProgressMessage aux;
+        aux.aux = json::Object{{"ID", result.image_id}};
+        send(aux);
+        say("Successfully built " + result.image_id.substr(7, 12) + "\n");
+        for (const std::string& tag : result.tags) say("Successfully tagged " + tag + "\n");
+    } catch (const build::StepFailure& failure) {
+        api::ProgressMessage message;
+        message.error = failure.message();
+        message.error_code = failure.code();
+        send(message);
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled || !call.exchange.replied()) throw;
+        api::ProgressMessage message;
+        message.error = error.message();
+        send(message);
+    }
+}
+
+/// GET /images/{name}/rootfs, of Hull's own: the files of an image as a tar.
+void export_rootfs(Call& call) {
+    const std::string name = call.path("name");
+    static_cast<void>(call.images.get_image(name));  // an unknown name is a 404
+    StopEvent& stop = call.exchange.stop_event();
+    sys::Pipe pipe = sys::pipe();
+    call.exchange.start_stream(200, {{"Content-Type", "application/x-tar"}});
+    std::exception_ptr failure;
+    std::thread writer([&, output = std::move(pipe.write_end)]() mutable {
+        try {
+            call.builder.export_rootfs(name, output.get(), stop);
+        } catch (...) {
+            failure = std::current_exception();
+        }
+        output.reset();
+    });
+    try {
+        std::vector<std::byte> buffer(64UL << 10);
+        while (const std::size_t count = sys::read(pipe.read_end.get(), buffer))
+            call.exchange.write({reinterpret_cast<const char*>(buffer.data()), count});
+    } catch (const Error&) {
+        // The client is gone; closing the pipe ends the writer.
+    }
+    pipe.read_end.reset();
+    writer.join();
+    if (failure) std::rethrow_exception(failure);  // breaks the stream off
+}
+
+/// POST /build/prune: what went, and the bytes.
+Response prune_build_cache(Call& call) {
+    build::Builder::PruneOptions options;
+    options.all = call.flag("all");
+    for (const char* name : {"keep-storage", "reserved-space"})
+        if (const auto bytes = call.find_integer(name); bytes && *bytes > 0)
+            options.keep_bytes = static_cast<std::uint64_t>(*bytes);
+    for (const auto& [name, values] : call.filters()) {
+        if (name != "until" && name != "unused-for")
+            throw Error(ErrorKind::unsupported, "filter {} is not supported yet: use until", name);
+        for (const std::string& value : values) {
+            const auto age_ns = find_duration(value);
+            if (!age_ns)
+                throw Error(ErrorKind::invalid_argument, "invalid duration {} of filter {}", value,
+                            name);
+            options.unused_since_ns = now_ns() - *age_ns;
+        }
+    }
+    const build::Builder::PruneReport report = call.builder.prune(options);
+    call.engine.publish_event("builder", "prune", "",
+                              {{"reclaimed", std::to_string(report.freed_bytes)}});
+    return Response::json(json::Object{
+        {"CachesDeleted", report.deleted.empty() ? json::Value() : json::Value(report.deleted)},
+        {"SpaceReclaimed", report.freed_bytes},
+    });
+}
+
+/// POST /build/cancel?id=
+Response cancel_build(Call& call) {
+    call.builder.cancel(call.query("id"));
+    return Response::no_content();
+}
+
+constexpr Route routes[] = {
+    {"POST", "/build", nullptr, build_image},
+    {"POST", "/build/prune", prune_build_cache},
+    {"GET", "/images/{name...}/rootfs", nullptr, export_rootfs},
+    {"POST", "/build/cancel", cancel_build},
+};
+
+}  // namespace
+
+std::span<const Route> build_routes() { return routes; }
+
+}  // namespace hull::server

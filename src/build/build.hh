@@ -1,0 +1,110 @@
+#pragma once
+#include "base/stop.hh"
+#include "build/builder.hh"
+#include "build/dockerfile/dockerfile.hh"
+#include "build/dockerfile/expand.hh"
+#include "build/request.hh"
+#include "build/stage_state.hh"
+#include "build/transcript.hh"
+#include "engine/files_run.hh"
+#include "files/request.hh"
+
+#include <future>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <optional>
+#include <set>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace hull::build {
+
+/// One build: what its stages have in common. Every stage that the target needs runs in a thread of
+/// its own and waits for another one only where it takes something from it.
+class Build {
+public:
+    Build(Builder& builder, const BuildRequest& request, const Context& context, const Sink& sink,
+          StopEvent& stop, StopEvent& cancelled);
+    BuildResult run();
+
+    // For the stages.
+    const dockerfile::Dockerfile& file() const { return file_; }
+    const BuildRequest& request() const { return request_; }
+    const Context& context() const { return context_; }
+    StopEvent& stop() { return stop_; }
+    store::Lease& lease() { return lease_; }
+    engine::Engine& engine() { return builder_.engine_; }
+    image::Images& images() { return builder_.images_; }
+    store::Store& store() { return builder_.store_; }
+    Cache& cache() { return builder_.cache_; }
+    const BuilderOptions& options() const { return builder_.options_; }
+    const std::vector<std::string>& ignored() const { return ignored_; }
+    std::optional<std::int64_t> epoch_s() const { return epoch_s_; }
+    const oci::Platform& target_platform() const { return platform_; }
+
+    /// Waits for a stage that is done before. Throws cancelled when it failed.
+    const StageState& wait_for_stage(std::size_t stage);
+    /// An image by the name that FROM, --from or a mount gives it; pulled when it must be.
+    image::ImagePointer get_image(const std::string& name, const std::string& platform,
+                                  std::size_t stage);
+    /// A global argument, or one of those every build has.
+    std::optional<std::string> find_global(std::string_view name) const;
+    std::optional<std::string> find_build_argument(const std::string& name);
+    std::string expand_global(std::string_view text) const;
+
+    void say(std::size_t stage, std::string_view text) {
+        transcript_->say(speaker_of(stage), text);
+    }
+    /// "Step 3/7 : RUN make"
+    void announce(std::size_t stage, std::size_t step, std::string_view text);
+    /// ONBUILD adds steps while it runs.
+    std::string slot_of(std::size_t stage, std::size_t step) const;
+
+    Path new_directory(std::string_view kind) { return builder_.new_directory(kind); }
+    void run_files(files::Request request, int output_fd,
+                   const std::function<void(const json::Value&)>& on_message = {});
+
+    /// Makes the files of an archive in `directory`.
+    void unpack(int input_fd, const Path& directory) {
+        builder_.unpack(input_fd, directory, stop_);
+    }
+
+private:
+    void read_dockerfile();
+    std::string find_text(const std::string& path, bool required) const;
+    void read_globals();
+    void plan();
+    void need(std::size_t stage);
+    std::size_t speaker_of(std::size_t stage) const;
+    void run_stage(std::size_t stage);
+    std::string finish(const StageState& state);
+    void warn_unused_arguments();
+
+    Builder& builder_;
+    const BuildRequest& request_;
+    const Context& context_;
+    const Sink& sink_;
+    StopEvent stop_;
+    StopEvent &client_stop_, &cancelled_;
+    store::Lease lease_;
+    dockerfile::Dockerfile file_;
+    std::vector<std::string> ignored_;
+    oci::Platform platform_;
+    std::optional<std::int64_t> epoch_s_;
+    std::map<std::string, std::string, std::less<>> globals_;
+    std::size_t target_ = 0;
+    std::set<std::size_t> needed_;
+    std::map<std::size_t, std::size_t> first_step_;  ///< number of each needed stage's FROM
+    std::size_t step_count_ = 0;
+    std::unique_ptr<Transcript> transcript_;
+    std::map<std::size_t, std::promise<StageState>> promises_;
+    std::map<std::size_t, std::shared_future<StageState>> results_;
+    std::mutex mutex_;  ///< guards what follows
+    std::set<std::string> used_arguments_;
+    std::vector<store::Lease> image_leases_;
+    std::exception_ptr failure_;  ///< the first
+};
+
+}  // namespace hull::build

@@ -1,0 +1,169 @@
+#include "build/builder.hh"
+
+#include "base/error.hh"
+#include "base/hash.hh"
+#include "base/log.hh"
+#include "base/sys.hh"
+#include "build/build.hh"
+#include "build/stage_run.hh"
+#include "engine/files_run.hh"
+#include "oci/reference.hh"
+
+#include <algorithm>
+#include <set>
+
+namespace hull::build {
+
+Builder::Builder(BuilderOptions options, engine::Engine& engine, image::Images& images,
+                 store::Store& store, db::Database& database)
+    : options_(std::move(options)),
+      engine_(engine),
+      images_(images),
+      store_(store),
+      cache_(database, store) {
+    const Path root = join(options_.data_root, "build");
+    sys::mkdir_all(root, 0711);
+    // What is in these belonged to builds that a daemon before us was running.
+    for (const char* kind : {"contexts", "temporary"}) {
+        sys::remove_tree(join(root, kind));
+        sys::mkdir(join(root, kind), 0700);
+    }
+    for (const char* kind : {"scratch", "cache", "index", "mounts"})
+        sys::mkdir(join(root, kind), 0700);
+    remove_mounted_trees(join(root, "mounts"));
+    sys::remove_tree(join(options_.exec_root, "build"));
+    sys::mkdir_all(join(options_.exec_root, "build"), 0700);
+    images_.set_cache_roots([this] { return cache_.roots(); });
+}
+
+Builder::~Builder() { images_.set_cache_roots({}); }
+
+Path Builder::new_directory(std::string_view kind) {
+    const Path path = join(join(join(options_.data_root, "build"), kind), random_hex(8));
+    sys::mkdir(path, 0755);  // what is above it is closed
+    return path;
+}
+
+Builder::ReceivedContext::~ReceivedContext() {
+    if (directory_.empty()) return;
+    try {
+        sys::remove_tree(directory_);
+    } catch (const Error& error) {
+        log::warning("removing a build context: {}", error.message());
+    }
+}
+
+/// Parsed without privileges, and made files by a program that only makes files (ADR 009).
+void Builder::unpack(int input_fd, const Path& directory, StopEvent& stop) {
+    StopEvent parser_stop;
+    run_pipe([&](int output) { images_.unpack(input_fd, output, &parser_stop); },
+             [&](int records) {
+        engine::FilesCommand command;
+        command.program = join(options_.programs, "hull-files");
+        command.request.verb = files::Verb::unpack;
+        command.request.path = directory;
+        command.request.container = "build";
+        command.input_fd = records;
+        engine::run_files(
+            command, [](const auto&) {}, &stop);
+    },
+             parser_stop);
+}
+
+Builder::ReceivedContext Builder::receive_context(int input_fd, StopEvent& stop) {
+    ReceivedContext context(new_directory("contexts"));
+    unpack(input_fd, context.directory(), stop);
+    return context;
+}
+
+void Builder::export_rootfs(const std::string& name, int output_fd, StopEvent& stop) {
+    const image::ImagePointer image = images_.get_image(name);
+    const store::Lease lease = images_.lease_image(*image);
+    files::CopyPlan plan;
+    plan.source_layers = store_.prepare_rootfs(image->diff_ids, "", "");
+    plan.paths = {"/"};
+    plan.literal = true;
+    plan.destination = "/";
+    plan.look_below = false;
+    plan.keep_owner = plan.keep_links = true;
+    plan.mtime_s = image->created_ns / 1'000'000'000;
+    engine::FilesCommand command;
+    command.program = join(options_.programs, "hull-files");
+    command.request.verb = files::Verb::copy;
+    command.request.copies = {plan};
+    command.request.rootfs = store_.prepare_rootfs({}, "", "");
+    command.request.container = "build";
+    command.request.scratch = join(options_.data_root, "build/scratch");
+    command.output_fd = output_fd;
+    engine::run_files(
+        command, [](const auto&) {}, &stop);
+}
+
+/// Oldest first, until what is left is small enough.
+Builder::PruneReport Builder::prune(const PruneOptions& options) {
+    std::vector<CacheRecord> records = cache_.list();
+    std::sort(records.begin(), records.end(),
+              [](const CacheRecord& left, const CacheRecord& right) {
+        return left.used_ns > right.used_ns;
+    });
+    std::set<std::string> in_images;
+    if (!options.all)
+        for (const image::ImagePointer& image : images_.list())
+            in_images.insert(image->diff_ids.begin(), image->diff_ids.end());
+    PruneReport report;
+    std::uint64_t kept_bytes = 0;
+    for (const CacheRecord& record : records) {
+        const std::uint64_t bytes = record.layer ? record.layer->content_bytes : 0;
+        const bool is_shared = record.layer && in_images.contains(record.layer->diff_id);
+        const bool is_recent =
+            options.unused_since_ns && record.used_ns >= *options.unused_since_ns;
+        const bool fits = options.keep_bytes > 0 && kept_bytes + bytes <= options.keep_bytes;
+        if (is_shared || is_recent || fits || cache_.is_in_use(record.key)) {
+            kept_bytes += bytes;
+            continue;
+        }
+        report.deleted.push_back(record.key);
+    }
+    cache_.remove(report.deleted);
+    report.freed_bytes = images_.collect_garbage();
+    return report;
+}
+
+Context Builder::local_context(const Path& directory, const std::string& identity) const {
+    const auto info = sys::find_stat(directory);
+    if (!directory.starts_with('/') || !info || !S_ISDIR(info->st_mode) ||
+        identity != fmt::format("{}:{}", static_cast<unsigned long>(info->st_dev),
+                                static_cast<unsigned long>(info->st_ino)))
+        throw Error(ErrorKind::not_found, "the daemon does not see the directory {}", directory);
+    return {directory, join(join(options_.data_root, "build/index"), sha256_hex(directory))};
+}
+
+BuildResult Builder::build(const BuildRequest& request, const Context& context, const Sink& sink,
+                           StopEvent& stop) {
+    for (const std::string& tag : request.tags)
+        if (!oci::Reference::parse(tag).digest().empty())
+            throw Error(ErrorKind::invalid_argument,
+                        "refusing to create a tag with a digest "
+                        "reference");
+    // By its id it can be cancelled from elsewhere.
+    StopEvent cancelled;
+    struct Registration {
+        Registration(Builder& owner, std::string name) : builder(owner), id(std::move(name)) {}
+        ~Registration() { builder.running_.lock()->erase(id); }
+        Registration(const Registration&) = delete;
+        Registration& operator=(const Registration&) = delete;
+        Builder& builder;
+        const std::string id;
+    };
+    std::optional<Registration> registration;
+    if (!request.id.empty() && running_.lock()->try_emplace(request.id, &cancelled).second)
+        registration.emplace(*this, request.id);
+    return Build(*this, request, context, sink, stop, cancelled).run();
+}
+
+void Builder::cancel(const std::string& id) {
+    const auto running = running_.lock();
+    if (const auto found = running->find(id); found != running->end()) found->second->request();
+}
+
+}  // namespace hull::build

@@ -1,0 +1,58 @@
+#pragma once
+#include "api/types/host_config.hh"
+#include "api/types/system.hh"
+#include "base/error.hh"
+#include "base/file.hh"
+
+#include <functional>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <vector>
+
+namespace hull::build {
+
+/// What one build is to make, and how.
+struct BuildRequest {
+    std::string id;                              ///< for cancel; "" when the client gave none
+    std::vector<std::string> tags;               ///< as typed
+    std::string dockerfile;                      ///< path in the context, "" is Dockerfile
+    std::optional<std::string> dockerfile_text;  ///< of one that is not in the context
+    std::optional<std::string> ignore_text;      ///< of the ignore file beside that
+    std::string target, platform;
+    std::map<std::string, std::string> build_args, labels;
+    bool no_cache = false, pull = false, quiet = false;
+    /// Limits, network mode, extra hosts, security options and the like of every RUN step.
+    api::HostConfig host;
+    std::map<std::string, std::string> secrets;  ///< by id
+    std::map<std::string, Path> ssh;             ///< sockets of the host, by id
+    bool allow_insecure = false;                 ///< RUN --security=insecure
+};
+
+/// The context: a directory of the host that nobody changes meanwhile, or one that is read in
+/// place.
+struct Context {
+    Path directory;
+    Path index;  ///< for a directory that stays: remembers what was hashed
+};
+
+using Sink = std::function<void(const api::ProgressMessage&)>;
+
+struct BuildResult {
+    std::string image_id;
+    std::vector<std::string> tags;  ///< familiar, with the tag: "x:latest"
+};
+
+/// A RUN whose command ended with another code than 0.
+class StepFailure : public Error {
+public:
+    StepFailure(std::string message, int code)
+        : Error(ErrorKind::invalid_argument, "{}", message), code_(code) {}
+    int code() const { return code_; }
+
+private:
+    int code_;
+};
+
+}  // namespace hull::build

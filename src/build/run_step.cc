@@ -1,0 +1,173 @@
+// RUN: a container on the stage's layers, whose changes become the next layer.
+#include "base/error.hh"
+#include "base/log.hh"
+#include "base/sys.hh"
+#include "build/dockerfile/arguments.hh"
+#include "build/stage_run.hh"
+
+#include <poll.h>
+#include <sys/socket.h>
+
+#include <iterator>
+
+namespace hull::build {
+
+namespace {
+
+constexpr std::int64_t first_zip_second = 315'532'800;  ///< 1980: what zip can date
+
+std::string join_words(const std::vector<std::string>& words) {
+    std::string text;
+    for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
+    return text;
+}
+
+/// Removes the container of a step, whatever became of it.
+class StepContainer {
+public:
+    StepContainer(engine::Engine& engine, std::string id) : engine_(engine), id_(std::move(id)) {}
+    ~StepContainer() {
+        try {
+            engine_.remove_container(id_, {.force = true, .volumes = true});
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::not_found)
+                log::warning("removing build step {}: {}", id_, error.message());
+        }
+    }
+    StepContainer(const StepContainer&) = delete;
+    StepContainer& operator=(const StepContainer&) = delete;
+    const std::string& id() const { return id_; }
+
+private:
+    engine::Engine& engine_;
+    const std::string id_;
+};
+
+/// Takes the frames of an attached stream apart and gives their bytes to `sink`.
+class Frames {
+public:
+    explicit Frames(const std::function<void(std::string_view)>& sink) : sink_(sink) {}
+    void take(std::string_view bytes) {
+        pending_ += bytes;
+        constexpr std::size_t header_bytes = 8;
+        std::size_t at = 0;
+        while (pending_.size() - at >= header_bytes) {
+            std::size_t size = 0;
+            for (std::size_t i = 4; i < header_bytes; ++i)
+                size = size << 8 | static_cast<unsigned char>(pending_[at + i]);
+            if (pending_.size() - at - header_bytes < size) break;
+            sink_(std::string_view(pending_).substr(at + header_bytes, size));
+            at += header_bytes + size;
+        }
+        pending_.erase(0, at);
+    }
+
+private:
+    const std::function<void(std::string_view)>& sink_;
+    std::string pending_;
+};
+
+/// Reads what the step prints until it ends.
+void read_output(int socket, StopEvent& stop, const std::function<void(std::string_view)>& sink) {
+    Frames frames(sink);
+    std::vector<std::byte> buffer(64UL << 10);
+    for (;;) {
+        pollfd polled[] = {{socket, POLLIN, 0}, {stop.fd(), POLLIN, 0}};
+        if (::poll(polled, std::size(polled), -1) < 0) continue;
+        if (polled[1].revents) throw Error(ErrorKind::cancelled, "the build was cancelled");
+        const std::size_t count = sys::read(socket, buffer);
+        if (count == 0) return;
+        frames.take({reinterpret_cast<const char*>(buffer.data()), count});
+    }
+}
+
+}  // namespace
+
+void StageRun::apply(const dockerfile::Run& run) {
+    const dockerfile::RunPlan plan = dockerfile::plan_run(run, state_.config.config.shell);
+    if (run.security == dockerfile::Security::insecure && !build_.request().allow_insecure)
+        throw Error(ErrorKind::forbidden,
+                    "security.insecure is not allowed: build with --allow security.insecure");
+
+    engine::StepRequest step;
+    api::CreateRequest& request = step.container;
+    request.config.cmd = api::Strings(plan.arguments);
+    request.config.image = state_.image_id;
+    request.config.hostname = "buildkitsandbox";
+    request.config.user = state_.config.config.user;
+    request.config.working_dir = state_.config.config.working_dir;
+    request.config.attach_stdout = request.config.attach_stderr = true;
+    std::vector<std::string> environment;
+    StepInputs inputs = begin_inputs("RUN");
+    inputs.add("command", json::dump(json::Value(plan.arguments)));
+    for (const auto& [name, value] : state_.arguments) {
+        if (!value || state_.find_environment(name)) continue;
+        environment.push_back(name + "=" + *value);
+        if (!dockerfile::is_proxy_argument(name)) inputs.add("build argument " + name, *value);
+    }
+    for (const auto& [name, value] : build_.request().build_args)
+        if (dockerfile::is_proxy_argument(name) && !state_.find_variable(name))
+            environment.push_back(name + "=" + value);
+    // Tools that write times into what they make (Python's byte code among them) take this one, so
+    // that it fits the files' own.
+    if (state_.created_s >= first_zip_second && !state_.find_variable("SOURCE_DATE_EPOCH"))
+        environment.push_back(fmt::format("SOURCE_DATE_EPOCH={}", state_.created_s));
+    for (const std::string& entry : state_.config.config.env) environment.push_back(entry);
+    request.config.env = api::Strings(environment);
+    request.host_config = build_.request().host;
+    request.host_config.log_config.type = "none";
+    if (run.network == dockerfile::Network::none) request.host_config.network_mode = "none";
+    if (run.network == dockerfile::Network::host) request.host_config.network_mode = "host";
+    if (run.security == dockerfile::Security::insecure) request.host_config.privileged = true;
+    if (plan.script) inputs.add("script", dockerfile::heredoc_text(*plan.script));
+    add_mount_inputs(inputs, run);
+    inputs.add("network", request.host_config.network_mode);
+    inputs.add("security", request.host_config.privileged ? "insecure" : "");
+    step.image_id = state_.image_id;
+    step.diff_ids = state_.diff_ids();
+
+    take_layer(inputs, [&] {
+        const StepMounts mounts = prepare_mounts(run, plan);
+        return run_in_container(step, mounts, join_words(plan.arguments));
+    });
+}
+
+std::optional<image::BuiltLayer> StageRun::run_in_container(engine::StepRequest step,
+                                                            const StepMounts& mounts,
+                                                            const std::string& shown) {
+    engine::Engine& engine = build_.engine();
+    api::CreateRequest& request = step.container;
+    request.host_config.mounts = mounts.mounts;
+    request.config.env.insert(request.config.env.end(), mounts.environment.begin(),
+                              mounts.environment.end());
+    const StepContainer container(engine, engine.create_step(step).id);
+    say(fmt::format(" ---> Running in {}\n", short_id(container.id())));
+    sys::SocketPair sockets = sys::socketpair(SOCK_STREAM);
+    engine::AttachOptions attach;
+    attach.stream = attach.use_stdout = attach.use_stderr = true;
+    engine.attach_container(container.id(), attach,
+                            [&](bool) { return std::move(sockets.second); });
+    engine.start_container(container.id(), "");
+    read_output(sockets.first.get(), build_.stop(), [&](std::string_view text) { say(text); });
+    const auto result = engine.wait_container(container.id(), "not-running").wait(build_.stop());
+    if (!result) throw Error(ErrorKind::cancelled, "the build was cancelled");
+    if (result->status_code != 0)
+        throw StepFailure(fmt::format("The command '{}' returned a non-zero code: {}", shown,
+                                      result->status_code),
+                          result->status_code);
+    std::optional<image::BuiltLayer> layer;
+    StopEvent stop_writer;
+    run_pipe(
+        [&](int output) {
+        engine.read_step_layer(container.id(), {state_.created_s, mounts.targets()}, output,
+                               stop_writer);
+        },
+        [&](int input) {
+        layer = build_.images().add_layer(input, build_.lease(), &build_.stop());
+    },
+        stop_writer);
+    say(fmt::format("Removing intermediate container {}\n", short_id(container.id())));
+    return layer;
+}
+
+}  // namespace hull::build

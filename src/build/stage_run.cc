@@ -1,0 +1,153 @@
+#include "build/stage_run.hh"
+
+#include "base/error.hh"
+#include "base/log.hh"
+#include "build/dockerfile/arguments.hh"
+#include "build/dockerfile/history.hh"
+
+#include <algorithm>
+
+namespace hull::build {
+
+StageRun::StageRun(Build& build, std::size_t stage)
+    : build_(build), stage_(stage), source_(build.file().stages[stage]) {}
+
+dockerfile::Lookup StageRun::lookup() const {
+    return [this](std::string_view name) { return state_.find_variable(name); };
+}
+
+StageState StageRun::run() {
+    build_.announce(stage_, 0, source_.original);
+    begin();
+    say(fmt::format(" ---> {}\n", short_id(state_.image_id)));
+    const std::vector<std::string> triggers = std::exchange(state_.config.config.on_build, {});
+    if (!triggers.empty())
+        say(fmt::format("# Executing {} build trigger{}\n", triggers.size(),
+                        triggers.size() == 1 ? "" : "s"));
+    for (const std::string& trigger : triggers) execute(dockerfile::parse_trigger(trigger));
+    for (const dockerfile::Instruction& instruction : source_.instructions) {
+        build_.announce(stage_, ++step_, instruction.original);
+        execute(instruction);
+    }
+    return std::move(state_);
+}
+
+/// What the FROM says.
+void StageRun::begin() {
+    const std::string base = build_.expand_global(source_.base);
+    if (base.empty())
+        throw Error(ErrorKind::invalid_argument, "base name ({}) should not be blank",
+                    source_.base);
+    if (const auto other = dockerfile::find_base_stage(build_.file(), base, stage_)) {
+        state_ = build_.wait_for_stage(*other);
+        state_.has_cmd = false;
+        return;
+    }
+    const std::string platform = build_.expand_global(source_.platform);
+    if (base == "scratch") {
+        state_ = make_scratch_state(
+            platform.empty() ? build_.target_platform() : oci::parse_platform(platform),
+            build_.epoch_s());
+        return;
+    }
+    const image::ImagePointer image = build_.get_image(base, platform, stage_);
+    state_ = make_base_state(*image, build_.images().list_layers(*image), build_.epoch_s());
+    if (state_.find_environment("PATH")) return;
+    state_.set_environment("PATH", "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin");
+}
+
+void StageRun::execute(const dockerfile::Instruction& instruction) {
+    if (build_.stop().requested()) throw Error(ErrorKind::cancelled, "the build was cancelled");
+    const dockerfile::Instruction expanded =
+        dockerfile::expand_instruction(instruction, lookup(), build_.file().directives.escape);
+    execute_expanded(expanded);
+}
+
+void StageRun::execute_expanded(const dockerfile::Instruction& instruction) {
+    instruction_ = &instruction;
+    made_layer_ = from_cache_ = false;
+    const std::string before = state_.key;
+    std::visit([this](const auto& value) { apply(value); }, instruction.value);
+    if (state_.key == before) {
+        StepInputs inputs = begin_inputs("metadata");
+        inputs.add("instruction", instruction.original);
+        inputs.add("result", json::dump(oci::to_json(state_.config.config)));
+        remember(inputs.key(), std::nullopt);
+    }
+    dockerfile::HistoryContext context;
+    context.shell = state_.config.config.shell;
+    context.working_dir = state_.config.config.working_dir;
+    for (const auto& [name, value] : state_.arguments)
+        if (value && !dockerfile::is_proxy_argument(name))
+            context.arguments.emplace_back(name, *value);
+    const std::string created_by = dockerfile::history_text(instruction.value, context);
+    if (!created_by.empty())
+        state_.add_history(created_by, dockerfile::history_comment, !made_layer_);
+    if (from_cache_) say(" ---> Using cache\n");
+    say(fmt::format(" ---> {}\n", short_id(state_.image_digest())));
+    instruction_ = nullptr;
+}
+
+/// A step that changes no files is always done; the cache only knows whether it is a new one.
+void StageRun::remember(const std::string& key, std::optional<image::BuiltLayer> layer) {
+    const std::string parent = std::exchange(state_.key, key);
+    if (!build_.request().no_cache && build_.cache().find(key, build_.lease())) {
+        from_cache_ = true;
+        return;
+    }
+    CacheRecord record;
+    record.key = key;
+    record.parent = parent;
+    record.description = instruction_->original;
+    record.layer = std::move(layer);
+    build_.cache().add(record);
+}
+
+/// Everything before this step is an input of it.
+StepInputs StageRun::begin_inputs(std::string_view kind) const {
+    StepInputs inputs;
+    inputs.add("instruction kind", kind);
+    inputs.add("the step before it", state_.key);
+    return inputs;
+}
+
+/// Says which input changed since this step was built last.
+void StageRun::explain_miss(const StepInputs& inputs) {
+    const std::string slot = build_.slot_of(stage_, step_);
+    const auto before = build_.cache().find_last_inputs(slot);
+    build_.cache().write_last_inputs(slot, inputs);
+    if (!before || build_.request().no_cache) return;
+    const std::string reason = explain_difference(*before, inputs);
+    if (!reason.empty()) say(fmt::format(" ---> Not cached: {}\n", reason));
+}
+
+void StageRun::take_layer(const StepInputs& inputs, const MakeLayer& make) {
+    const std::string key = inputs.key();
+    const auto use = [&](const CacheRecord& record) {
+        if (record.layer) state_.layers.push_back(*record.layer);
+        made_layer_ = record.layer.has_value();
+        state_.key = key;
+    };
+    const bool may_use_cache = !build_.request().no_cache;
+    if (may_use_cache)
+        if (const auto record = build_.cache().find(key, build_.lease())) {
+            from_cache_ = true;
+            return use(*record);
+        }
+    const Cache::Turn turn(build_.cache(), key, build_.stop());
+    if (may_use_cache && turn.had_to_wait())
+        if (const auto record = build_.cache().find(key, build_.lease())) {
+            from_cache_ = true;
+            return use(*record);
+        }
+    explain_miss(inputs);
+    CacheRecord record;
+    record.key = key;
+    record.parent = state_.key;
+    record.description = instruction_->original;
+    record.layer = make();
+    build_.cache().add(record);
+    use(record);
+}
+
+}  // namespace hull::build

@@ -1,0 +1,98 @@
+#pragma once
+#include "build/build.hh"
+#include "build/step_inputs.hh"
+#include "build/step_mounts.hh"
+
+#include <cstddef>
+#include <functional>
+#include <optional>
+#include <string>
+#include <vector>
+
+namespace hull::build {
+
+/// One stage from its FROM to its last step. Its functions are spread over stage_run.cc (the order
+/// of steps, the cache), metadata_steps.cc, copy_step.cc, run_step.cc and mount_steps.cc.
+class StageRun {
+public:
+    StageRun(Build& build, std::size_t stage);
+    StageState run();
+
+private:
+    using MakeLayer = std::function<std::optional<image::BuiltLayer>()>;
+
+    void begin();
+    void execute(const dockerfile::Instruction& instruction);
+    void execute_expanded(const dockerfile::Instruction& instruction);
+    StepInputs begin_inputs(std::string_view kind) const;
+    /// The step from the cache, or made now. `text` is what the log calls it.
+    void take_layer(const StepInputs& inputs, const MakeLayer& make);
+    void remember(const std::string& key, std::optional<image::BuiltLayer> layer);
+    dockerfile::Lookup lookup() const;
+    void say(std::string_view text) { build_.say(stage_, text); }
+    void explain_miss(const StepInputs& inputs);
+
+    // metadata_steps.cc
+    void apply(const dockerfile::Env& env);
+    void apply(const dockerfile::Label& label);
+    void apply(const dockerfile::Arg& arg);
+    void apply(const dockerfile::Cmd& cmd);
+    void apply(const dockerfile::Entrypoint& entrypoint);
+    void apply(const dockerfile::User& user);
+    void apply(const dockerfile::Expose& expose);
+    void apply(const dockerfile::Volume& volume);
+    void apply(const dockerfile::StopSignal& signal);
+    void apply(const dockerfile::Healthcheck& healthcheck);
+    void apply(const dockerfile::Shell& shell);
+    void apply(const dockerfile::Maintainer& maintainer);
+    void apply(const dockerfile::OnBuild& trigger);
+
+    // copy_step.cc
+    void apply(const dockerfile::Workdir& workdir);
+    void apply(const dockerfile::Copy& copy);
+    void apply(const dockerfile::Add& add);
+    files::CopyPlan make_plan(const dockerfile::Transfer& transfer) const;
+    void set_source(files::CopyPlan& plan, const std::string& from);
+    void take_copies(std::string_view kind, std::vector<files::CopyPlan> copies);
+    std::string list_sources(const std::vector<files::CopyPlan>& copies);
+    std::optional<image::BuiltLayer> copy_into_layer(const std::vector<files::CopyPlan>& copies,
+                                                     const std::string& digest);
+    std::string absolute(const std::string& path) const;
+
+    std::vector<files::CopyPlan> make_heredoc_plans(const dockerfile::Transfer& transfer,
+                                                    std::vector<TemporaryDirectory>& directories);
+    bool is_archive(const std::string& path) const;
+    files::CopyPlan unpack_archive(files::CopyPlan plan,
+                                   std::vector<TemporaryDirectory>& directories);
+    void add_archive(files::CopyPlan plan);
+
+    // run_step.cc
+    void apply(const dockerfile::Run& run);
+    std::optional<image::BuiltLayer> run_in_container(engine::StepRequest step,
+                                                      const StepMounts& mounts,
+                                                      const std::string& shown);
+
+    // mount_steps.cc
+    void add_mount_inputs(StepInputs& inputs, const dockerfile::Run& run);
+    StepMounts prepare_mounts(const dockerfile::Run& run, const dockerfile::RunPlan& plan);
+    void mount_bind(const dockerfile::Mount& mount, StepMounts& step);
+    void mount_cache(const dockerfile::Mount& mount, StepMounts& step);
+    void mount_secret(const dockerfile::Mount& mount, StepMounts& step);
+    void mount_agent(const dockerfile::Mount& mount, StepMounts& step, std::size_t number);
+
+    Build& build_;
+    const std::size_t stage_;
+    const dockerfile::Stage& source_;
+    StageState state_;
+    const dockerfile::Instruction* instruction_ = nullptr;  ///< expanded; the one that runs
+    std::size_t step_ = 0;
+    bool made_layer_ = false;  ///< by the step that runs
+    bool from_cache_ = false;  ///< the step that runs
+};
+
+/// Runs `write` with the write end of a pipe in a thread, and `read` with the read end here. The
+/// error of the writer wins over what it did to the reader.
+void run_pipe(const std::function<void(int)>& write, const std::function<void(int)>& read,
+              StopEvent& stop_writer);
+
+}  // namespace hull::build
