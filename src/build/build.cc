@@ -131,8 +131,10 @@ std::string Build::expand_global(std::string_view text) const {
 /// ARGs before the first FROM, over those that every build has.
 void Build::read_globals() {
     if (!request_.platform.empty()) platform_ = oci::parse_platform(request_.platform);
+    const std::string& target =
+        request_.target.empty() ? file_.stages.back().name : request_.target;
     for (const auto& [name, value] :
-         dockerfile::platform_arguments(oci::host_platform(), platform_, request_.target))
+         dockerfile::platform_arguments(oci::host_platform(), platform_, target))
         globals_[name] = value;
     if (const auto epoch = request_.build_args.find(epoch_name);
         epoch != request_.build_args.end()) {

@@ -1,6 +1,7 @@
 #include "api/types/system.hh"
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "cli/build_call.hh"
 #include "cli/build_context.hh"
 #include "cli/build_output.hh"
 #include "cli/commands.hh"
@@ -28,7 +29,10 @@ constexpr Flag flags[] = {
      check_extra_host},
     {"allow", 0, FlagType::list, "Allow what is not allowed by default (security.insecure)"},
     {"build-arg", 0, FlagType::list, "Set a build argument"},
+    {"call", 0, FlagType::text,
+     "Ask the Dockerfile instead: check, outline or targets (,format=json)", "build"},
     {"cgroup-parent", 0, FlagType::text, "Cgroup to make the steps' cgroups in"},
+    {"check", 0, FlagType::boolean, "The same as --call=check"},
     {"compress", 0, FlagType::boolean, "Compress the context (accepted: it is not worth it here)"},
     {"cpu-period", 0, FlagType::integer, "Period of the CPU quota in microseconds"},
     {"cpu-quota", 0, FlagType::integer, "CPU time per period in microseconds"},
@@ -76,6 +80,14 @@ json::Object build_arguments(const Arguments& arguments) {
         }
     }
     return map;
+}
+
+/// Those with a value.
+std::map<std::string, std::string> string_arguments(const json::Object& map) {
+    std::map<std::string, std::string> strings;
+    for (const auto& [name, value] : map)
+        if (value.is_string()) strings[name] = value.as_string();
+    return strings;
 }
 
 /// id=x,src=FILE or id=x,env=NAME.
@@ -257,6 +269,12 @@ int run(Invocation& call) {
     const bool is_quiet = arguments.flag("quiet") || writes_to_stdout(arguments.text("output"));
     const std::string progress = is_quiet ? "quiet" : arguments.text("progress");
     BuildContext context = open_build_context(arguments.positional[0], arguments.text("file"));
+    BuildCall question = parse_build_call(arguments.text("call"));
+    if (arguments.flag("check")) question.method = BuildCall::Method::check;
+    if (question.method != BuildCall::Method::build)
+        return run_build_call(session, question, context, arguments.text("file"),
+                              arguments.text("target"),
+                              string_arguments(build_arguments(arguments)));
     const std::string& id_file = arguments.text("iidfile");
     if (!id_file.empty()) sys::unlink(id_file);
     const http::Query query = make_query(session, arguments);
