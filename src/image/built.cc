@@ -84,7 +84,7 @@ std::string Images::add_image(const NewImage& image) {
     {
         const std::lock_guard changing(change_mutex_);
         db::Transaction transaction = database_.begin();
-        write_image({id, manifest_digest, {}});
+        write_image({id, manifest_digest, {}, {}});
         if (!image.parent.empty())
             database_.execute("UPDATE images SET parent=? WHERE id=? AND parent=''", image.parent,
                               id);
