@@ -427,14 +427,26 @@ std::string shown_path(const std::string& path, const std::string& working_direc
     return path.starts_with(prefix) ? path.substr(prefix.size()) : path;
 }
 
+/// False when no line begins with the key `name`, however it is written.
+bool may_name_project(std::string_view text) {
+    for (const std::string_view line : split_views(text, '\n')) {
+        const std::size_t first = line.find_first_not_of("{ \t\"'?");
+        if (first != std::string_view::npos && line.substr(first).starts_with("name")) return true;
+    }
+    return text.starts_with('{');
+}
+
 void choose_name(Project& project, const LoadOptions& options, bool read_files) {
     project.name = given_name(project, options);
     if (project.name.empty() && read_files) {
         std::vector<std::vector<Node>> documents;
-        for (const std::string& file : project.files)
-            if (file != "-")
-                documents.push_back(read_yaml(read_file(file, max_file_bytes),
-                                              shown_path(file, options.working_directory)));
+        for (const std::string& file : project.files) {
+            if (file == "-") continue;
+            const std::string text = read_file(file, max_file_bytes);
+            // Most files name no project: those are read only once.
+            if (!may_name_project(text)) continue;
+            documents.push_back(read_yaml(text, shown_path(file, options.working_directory)));
+        }
         project.name = name_in_files(project, documents);
     }
     if (project.name.empty()) project.name = normal_name(base_name(project.directory));

@@ -7,6 +7,7 @@ A script is a list of commands a user could type, each with what it must do:
     needs: cgroup2 hull            skip unless all hold: root cgroup1 cgroup2 hull (daemon is hulld) hull-cli docker-cli
                                    systemd no-systemd apparmor program:NAME (it is installed)
                                    npm:PACKAGE@VERSION (it can be installed; NODE_PATH leads there)
+                                   names (containers find each other by name)
     $ hull run --rm $BUSYBOX echo hi
     hi                             standard output, line by line, exactly
     ~ ^[0-9a-f]{64}$               a line of standard output that matches
@@ -166,6 +167,8 @@ def facts(against):
     have.add("cgroup2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "cgroup1")
     if os.path.exists("/sys/kernel/security/apparmor/profiles"):
         have.add("apparmor")
+    if against == "docker" or (ROOT / "build/release/bin/hull-names").exists():
+        have.add("names")
     have |= {"hull": {"hull", "hull-cli"}, "docker-cli": {"hull", "docker-cli"}, "docker": {"docker", "docker-cli"}}[against]
     return have
 
