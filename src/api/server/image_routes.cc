@@ -31,9 +31,15 @@ Response list_images(Call& call) {
     return Response::json(list);
 }
 
+/// docker-compose before version 2 asks for the newest API, and reads what 1.45 dropped.
+bool is_old_compose(const Call& call) {
+    return call.exchange.headers.get("User-Agent").starts_with("docker-compose/1.");
+}
+
 Response inspect_image(Call& call) {
     json::Value value =
         to_json(inspect(*call.images.get_image(call.path("name")), call.storage_driver));
+    if (call.minor_version < 45 || is_old_compose(call)) add_container_config(value);
     adapt_image_inspect(value, call.minor_version);
     return Response::json(value);
 }

@@ -78,13 +78,13 @@ void adapt_image_summary(json::Value& item, int minor_version) {
     }
 }
 
+void add_container_config(json::Value& image) {
+    image["Container"] = "";
+    json::Value config = image["Config"];
+    image["ContainerConfig"] = std::move(config);
+}
+
 void adapt_image_inspect(json::Value& image, int minor_version) {
-    if (minor_version < 45) {
-        // docker-compose 1.29 reads volumes there when it recreates a container.
-        image["Container"] = "";
-        json::Value config = image["Config"];
-        image["ContainerConfig"] = std::move(config);
-    }
     if (minor_version < 44) add_virtual_size(image);
     if (minor_version < 50) return;
     // From 1.50 the config is the image-spec's: no members that only containers have.

@@ -17,6 +17,8 @@ void adapt_container_inspect(json::Value& container, int minor_version);
 void adapt_network(json::Value& network, int minor_version);
 void adapt_image_summary(json::Value& item, int minor_version);
 void adapt_image_inspect(json::Value& image, int minor_version);
+/// Container and ContainerConfig, which images had until 1.45.
+void add_container_config(json::Value& image);
 
 /// Throws not_found when `reference` is an image of another platform than the wanted one ("" is
 /// any).
