@@ -327,7 +327,8 @@ int run_pull(Invocation& call) {
             });
             if (there) return;
         }
-        pull_image(call.session, image, platform, arguments.flag("quiet"));
+        pull_image(call.session, image, platform,
+                   arguments.flag("quiet") ? PullOutput::quiet : PullOutput::standard_error);
     });
 }
 

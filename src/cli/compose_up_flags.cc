@@ -103,7 +103,8 @@ compose::ImageMaker compose_image_maker(const Invocation& call, const compose::P
                                         bool quiet_pull, bool quiet_build) {
     compose::ImageMaker maker;
     maker.pull = [&call, quiet_pull](const std::string& image, const std::string& platform) {
-        pull_image(call.session, image, platform, quiet_pull);
+        pull_image(call.session, image, platform,
+                   quiet_pull ? PullOutput::quiet : PullOutput::standard_error);
     };
     maker.build = [&call, &project, quiet_build](const std::string& service) {
         ComposeBuildOptions options;
