@@ -55,7 +55,8 @@ struct Client::State {
 static void read_header(Stream& stream, bool head) {
     do {
         if (!stream.reader.read_header(head))
-            throw Error(ErrorKind::unavailable, "the server closed the connection without a reply");
+            throw Error(ErrorKind::unavailable, "the server closed the connection without a reply")
+                .with_errno(ECONNRESET);
     } while (stream.reader.message().status == 100);
 }
 
@@ -220,7 +221,19 @@ PendingResponse Client::start(const ClientRequest& request) {
     return PendingResponse(std::move(impl));
 }
 
-ClientResponse Client::request(const ClientRequest& request) { return start(request).receive(); }
+ClientResponse Client::request(const ClientRequest& request) {
+    // A server may close an idle connection in the moment it is used again. What only reads can
+    // be asked once more (RFC 9110, section 9.2.2).
+    const bool is_used_again = static_cast<bool>(*state_->idle);
+    const bool only_reads =
+        (request.method == "GET" || request.method == "HEAD") && !request.body_source;
+    try {
+        return start(request).receive();
+    } catch (const Error& error) {
+        if (error.error_number() != ECONNRESET || !is_used_again || !only_reads) throw;
+    }
+    return start(request).receive();
+}
 
 Upgraded Client::upgrade(const ClientRequest& request, std::string& refusal) {
     std::unique_ptr<Stream> stream = state_->send(request, true);
