@@ -113,8 +113,11 @@ std::vector<PlannedMount> Engine::Implementation::inherited_mounts(const api::Ho
                         "volumes-from specification cannot be an empty string");
         const std::size_t colon = spec.find(':');
         const std::string mode = colon == std::string::npos ? "" : spec.substr(colon + 1);
-        const RecordPointer donor = table_.get(spec.substr(0, colon))->snapshot();
-        for (PlannedMount& mount : inherit_mounts(donor->definition->plan, mode))
+        const std::string name = spec.substr(0, colon);
+        const ContainerPointer donor = table_.find(name);
+        // No 404: clients would take that for a missing image and pull it.
+        if (!donor) throw Error(ErrorKind::invalid_argument, "No such container: {}", name);
+        for (PlannedMount& mount : inherit_mounts(donor->snapshot()->definition->plan, mode))
             all.push_back(std::move(mount));
     }
     return all;
