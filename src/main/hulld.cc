@@ -15,6 +15,7 @@
 #include "image/images.hh"
 #include "main/tcp_listener.hh"
 #include "network/networks.hh"
+#include "oci/reference.hh"
 #include "store/store.hh"
 
 #include <fcntl.h>
@@ -250,14 +251,14 @@ const std::vector<Flag>& flags() {
          true},
         {"max-concurrent-downloads", 0, "max-concurrent-downloads", "int",
          "Layers a pull fetches at a time (3)",
-         [](Options& o,
-            const std::string&
-                v) { o.registries.downloads = parse_count("max concurrent downloads", v); }},
+         [](Options& o, const std::string& v) {
+        o.registries.downloads = parse_count("max concurrent downloads", v);
+         }},
         {"max-concurrent-uploads", 0, "max-concurrent-uploads", "int",
          "Layers a push sends at a time (5)",
-         [](Options& o,
-            const std::string&
-                v) { o.registries.uploads = parse_count("max concurrent uploads", v); }},
+         [](Options& o, const std::string& v) {
+        o.registries.uploads = parse_count("max concurrent uploads", v);
+         }},
         {"max-download-attempts", 0, "max-download-attempts", "int",
          "How often a failing request to a registry is tried (5)",
          [](Options& o, const std::string& v) {
@@ -631,6 +632,13 @@ void run(const Options& options) {
 
     build::Builder builder({options.data_root, options.exec_root, programs}, engine, images, store,
                            database);
+    // The build's own line says which image it waits for.
+    builder.set_fetch_image([&images](const std::string& reference, const std::string& platform,
+                                      const build::Sink&, StopEvent& build_stop) {
+        const oci::Reference name = oci::Reference::parse(reference).with_default_tag();
+        images.pull(
+            {name.canonical(), platform, {}}, [](const image::TransferProgress&) {}, &build_stop);
+    });
 
     std::optional<server::AuditLog> audit;
     if (!options.audit_log.empty()) audit.emplace(options.audit_log);
