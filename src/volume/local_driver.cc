@@ -125,8 +125,10 @@ json::Value LocalDriver::status(const Volume& volume) {
     if (is_mounted(volume.name) && ::statvfs(data_directory(volume.name).c_str(), &space) == 0) {
         const std::uint64_t free = space.f_bavail * space.f_frsize;
         status.append("FreeBytes", free);
-        if (free == 0)
-            status.append("Note", "full: no space left on device for whoever writes in it");
+        // The file system keeps some of the last blocks to itself.
+        if (free < limit / 20)
+            status.append("Note",
+                          "full, or nearly: no space left on device for whoever writes in it");
     }
     return status;
 }
