@@ -107,8 +107,6 @@ constexpr const Command* commands[] = {
     &compose_wait_command,
     &compose_watch_command,
 
-    &registry_serve_command,
-
     &context_create_command,
     &context_export_command,
     &context_import_command,

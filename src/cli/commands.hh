@@ -30,7 +30,6 @@ extern const Command compose_attach_command, compose_build_command, compose_comm
     compose_start_command, compose_stats_command, compose_stop_command, compose_top_command,
     compose_unpause_command, compose_watch_command, compose_up_command, compose_version_command,
     compose_volumes_command, compose_wait_command;
-extern const Command registry_serve_command;
 extern const Command context_create_command, context_export_command, context_import_command,
     context_inspect_command, context_ls_command, context_rm_command, context_show_command,
     context_update_command, context_use_command;

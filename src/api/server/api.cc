@@ -88,10 +88,10 @@ void Api::answer(http::Exchange& exchange) const {
         minor = target.minor;
         if (exchange.method == "OPTIONS") return exchange.send(http::Response::empty(200));
         Call call(services_, exchange, minor);
-        for (const auto routes : {system_routes(), container_routes(), exec_routes(), file_routes(),
-                                  usage_routes(), network_routes(), volume_routes(),
-                                  unsupported_routes(), registry_routes(), build_routes(),
-                                  image_routes()})
+        for (const auto routes :
+             {system_routes(), container_routes(), exec_routes(), file_routes(), usage_routes(),
+              network_routes(), volume_routes(), unsupported_routes(), registry_routes(),
+              build_routes(), image_routes()})
             if (run_route(routes, target.path, call)) return;
         throw Error(ErrorKind::not_found, "page not found");
     } catch (const Error& error) {
