@@ -143,7 +143,7 @@ void Follower::handle_event(const std::string& line) {
         const int code =
             static_cast<int>(compose::parse_integer(attribute("exitCode")).value_or(0));
         for (const auto& source : sources_)
-            if (source->container.id == container.id && !source->ended) {
+            if (source->container.id == container.id && !source->exit_code) {
                 source->exit_code = code;
                 return;
             }
@@ -153,9 +153,11 @@ void Follower::handle_event(const std::string& line) {
     bool must_follow = false;
     {
         const std::lock_guard lock(mutex_);
+        // A source whose end was not told yet is of this run, also when it has ended: the output
+        // of a short run comes before the event of its start.
         const bool has_source =
             std::any_of(sources_.begin(), sources_.end(), [&](const auto& source) {
-                return source->container.id == container.id && !source->ended && !source->exit_code;
+                return source->container.id == container.id && !source->exit_code;
             });
         watched_[container.id] = container;
         must_follow = !has_source && services_.contains(container.service);

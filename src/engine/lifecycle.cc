@@ -206,6 +206,7 @@ void Engine::Implementation::start_locked(Container& container) {
                     result.error);
     }
     networks_.settle_start(container.id);
+    if (attached && attached->sandbox) publish_endpoints(*attached->sandbox, "connect");
     std::optional<task::ExitRecord> early_exit;
     {
         std::lock_guard lock(container.mutex);
@@ -215,11 +216,10 @@ void Engine::Implementation::start_locked(Container& container) {
         });
         watch_health(container);
         record = container.record;
+        publish(*record, "start");  // under the lock: its end is told of after it
         container.starting = false;
         early_exit = std::exchange(container.early_exit, std::nullopt);
     }
-    if (attached && attached->sandbox) publish_endpoints(*attached->sandbox, "connect");
-    publish(*record, "start");
     if (early_exit) handle_exit(container, *early_exit);
 }
 
