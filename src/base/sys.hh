@@ -41,7 +41,7 @@ struct SocketPair {
 /// AF_UNIX pair; `type` is SOCK_STREAM or SOCK_SEQPACKET.
 SocketPair socketpair(int type);
 
-/// Sends one message with descriptors attached (SCM_RIGHTS), at most 8 of them.
+/// Sends one message with descriptors attached (SCM_RIGHTS), at most 253 of them.
 /// MSG_NOSIGNAL; throws on a closed peer.
 void send_with_fds(int socket, std::string_view bytes, std::span<const int> fds);
 struct Received {

@@ -99,18 +99,9 @@ void pull_image(Call& call) {
         options.reference += (tag.find(':') == std::string::npos ? ":" : "@") + tag;
     options.platform = call.query("platform");
     options.access = registry_access(call);
-    ProgressStream stream(call);
-    try {
-        call.images.pull(
-            options,
-            [&](const image::TransferProgress& progress) {
-            stream.write(progress_message(progress));
-            },
-            &call.exchange.stop_event());
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::cancelled || !call.exchange.replied()) throw;
-        stream.write_error(error);
-    }
+    stream_progress(call, [&](const image::ProgressSink& progress) {
+        call.images.pull(options, progress, &call.exchange.stop_event());
+    });
 }
 
 /// POST /images/create?fromSrc=-: makes an image of the archive in the body.

@@ -41,4 +41,16 @@ image::RegistryAccess registry_access(Call& call) {
     return access;
 }
 
+void stream_progress(Call& call, const std::function<void(const image::ProgressSink&)>& work) {
+    ProgressStream stream(call);
+    try {
+        work([&](const image::TransferProgress& progress) {
+            stream.write(progress_message(progress));
+        });
+    } catch (const Error& error) {
+        if (error.kind() == ErrorKind::cancelled || !call.exchange.replied()) throw;
+        stream.write_error(error);
+    }
+}
+
 }  // namespace hull::server

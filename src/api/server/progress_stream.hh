@@ -3,6 +3,8 @@
 #include "api/types/system.hh"
 #include "image/images.hh"
 
+#include <functional>
+
 namespace hull::server {
 
 /// A stream of progress messages. Once it has begun, errors are messages, too.
@@ -18,5 +20,9 @@ private:
 };
 
 api::ProgressMessage progress_message(const image::TransferProgress& progress);
+
+/// Answers with the progress of `work`, which gets where to report it. An error before the first
+/// message becomes the status, a later one the last message.
+void stream_progress(Call& call, const std::function<void(const image::ProgressSink&)>& work);
 
 }  // namespace hull::server

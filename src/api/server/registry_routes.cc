@@ -118,18 +118,9 @@ void push_image(Call& call) {
     options.reference = call.path("name");
     if (const std::string tag = call.query("tag"); !tag.empty()) options.reference += ":" + tag;
     options.access = registry_access(call);
-    ProgressStream stream(call);
-    try {
-        call.images.push(
-            options,
-            [&](const image::TransferProgress& progress) {
-            stream.write(progress_message(progress));
-            },
-            &call.exchange.stop_event());
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::cancelled || !call.exchange.replied()) throw;
-        stream.write_error(error);
-    }
+    stream_progress(call, [&](const image::ProgressSink& progress) {
+        call.images.push(options, progress, &call.exchange.stop_event());
+    });
 }
 
 constexpr Route routes[] = {
