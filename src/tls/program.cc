@@ -93,6 +93,7 @@ void serve_connection(SSL_CTX* context, Fd socket, Fd plain) {
         shake_hands(ssl.get(), socket.get(), handshake_ms);
     } catch (const Error& error) {
         log::info("a client over TCP: {}", error.message());
+        linger(socket.get());
         return;
     }
     relay(ssl.get(), socket.get(), plain.get());

@@ -1,6 +1,7 @@
 #include "tls/relay.hh"
 
 #include "base/error.hh"
+#include "base/sys.hh"
 #include "base/time.hh"
 #include "tls/context.hh"
 
@@ -152,17 +153,6 @@ struct Direction {
     bool is_finished() const { return ended && buffer.empty(); }
 };
 
-/// Lets the peer read what was sent before the reset that unread input would cause.
-void linger(int socket) {
-    ::shutdown(socket, SHUT_WR);
-    std::array<char, 4096> sink;
-    const std::int64_t deadline = monotonic_ns() + 500'000'000;
-    pollfd polled{socket, POLLIN, 0};
-    while (monotonic_ns() < deadline && ::poll(&polled, 1, 100) >= 0 &&
-           ::recv(socket, sink.data(), sink.size(), MSG_DONTWAIT) != 0)
-        if (errno != EAGAIN && errno != EINTR) return;
-}
-
 /// `socket` is the one to the outside.
 void carry(Side& outside, int socket, Side& inside, int plain) {
     Direction in{outside, inside, {}, false, false, false};
@@ -187,6 +177,17 @@ void carry(Side& outside, int socket, Side& inside, int plain) {
 }  // namespace
 
 void SslDelete::operator()(SSL* ssl) const { SSL_free(ssl); }
+
+void linger(int socket) {
+    ::shutdown(socket, SHUT_WR);
+    std::array<char, 4096> sink;
+    const std::int64_t deadline = monotonic_ns() + 2'000'000'000;
+    while (monotonic_ns() < deadline) {
+        const ssize_t count = ::recv(socket, sink.data(), sink.size(), MSG_DONTWAIT);
+        if (count == 0 || (count < 0 && errno != EAGAIN && errno != EINTR)) return;
+        if (count < 0) sys::poll_one(socket, POLLIN, 100);
+    }
+}
 
 void shake_hands(SSL* ssl, int socket, int timeout_ms) {
     const std::int64_t deadline = monotonic_ns() + std::int64_t{timeout_ms} * 1'000'000;

@@ -23,4 +23,8 @@ std::string relay(SSL* ssl, int socket, int plain);
 /// The same without TLS.
 void relay_plain(int socket, int plain);
 
+/// Ends our sending and throws away what the peer still sends, for 2 s at most: a close with
+/// unread input is a reset, which takes from the peer what it was just told.
+void linger(int socket);
+
 }  // namespace hull::tls

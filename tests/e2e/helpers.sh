@@ -30,7 +30,7 @@ daemon_kill() {
 
 # daemon_start: starts it again on the same directories and waits for its answer.
 daemon_start() {
-	setsid $DAEMON_ARGV </dev/null >>"$DAEMON_ROOT/daemon.log" 2>&1 &
+	env -u HULL_E2E_SCRIPT setsid $DAEMON_ARGV </dev/null >>"$DAEMON_ROOT/daemon.log" 2>&1 &
 	wait_for hull version
 }
 

@@ -212,8 +212,10 @@ class Shell:
 
     def __init__(self, daemon, name):
         self.dir = tempfile.mkdtemp(prefix="script-", dir=daemon.root)
+        self.mark = "HULL_E2E_SCRIPT=" + os.path.basename(self.dir)
+        env = {**daemon.env, "NAME": name, "BUSYBOX": "busybox", "TMPDIR": self.dir, "HULL_E2E_SCRIPT": os.path.basename(self.dir)}
         self.process = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.dir,
-                                        env={**daemon.env, "NAME": name, "BUSYBOX": "busybox"}, text=True, start_new_session=True)
+                                        env=env, text=True, start_new_session=True)
         self.run(f". {HERE}/helpers.sh")
 
     def run(self, command):
@@ -240,6 +242,35 @@ class Shell:
         except ProcessLookupError:
             pass
         self.process.wait()
+
+    def clear(self):
+        """Ends what a script that failed has left behind: daemons of its own, their containers, mounts."""
+        for _ in range(20):  # a daemon's death starts a helper anew, a shim's one more
+            pids = self.processes()
+            for pid in pids:
+                try:
+                    os.kill(pid, signal.SIGKILL)
+                except ProcessLookupError:
+                    pass
+            if not pids:
+                break
+            time.sleep(0.05)
+        for mount in reversed(mounts_under(self.dir)):
+            subprocess.run(["umount", "-l", mount])
+
+    def processes(self):
+        """Those with the script's environment, those that work in its directory (shims), and their children (containers)."""
+        parents, ours = {}, set()
+        for pid in map(int, filter(str.isdigit, os.listdir("/proc"))):
+            try:
+                parents[pid] = int(open(f"/proc/{pid}/stat").read().rpartition(")")[2].split()[1])
+                if self.mark in open(f"/proc/{pid}/environ", errors="replace").read().split("\0") or self.dir in open(f"/proc/{pid}/cmdline", errors="replace").read():
+                    ours.add(pid)
+            except OSError:
+                pass
+        while more := {pid for pid, parent in parents.items() if parent in ours} - ours:
+            ours |= more
+        return ours
 
 
 def match_output(expected, actual):
@@ -299,14 +330,20 @@ def run_script(path, daemon, against):
         return "skip", f"needs {' '.join(missing)}", steps
     name = re.sub(r"[^a-z0-9]", "-", path.stem)
     shell = Shell(daemon, name)
+    problem = None
     try:
         for step in steps:
             problem = check_command(step, shell) if step.text.startswith("$ ") else check_request(step, daemon, shell)
             if problem:
                 return "fail", f"{path.name}:{step.number}: {step.text}\n{problem}", steps
         return "pass", claim, steps
+    except BaseException:
+        problem = "stopped"
+        raise
     finally:
         shell.close()
+        if problem:
+            shell.clear()
         subprocess.run(f"hull ps -aq --filter name={name} | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
 
 
