@@ -345,6 +345,9 @@ def run_script(path, daemon, against):
         if problem:
             shell.clear()
         subprocess.run(f"hull ps -aq --filter name={name} | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
+        if problem:
+            for kind in ("network", "volume"):
+                subprocess.run(f"hull {kind} ls -q --filter name={name} | xargs -r hull {kind} rm", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
 
 
 def accept(path, steps):
