@@ -48,6 +48,7 @@ struct Options {
     Path data_root;                       ///< containers/, volumes/, seccomp/
     Path exec_root;                       ///< containers/<id>/shim.sock
     std::string cgroup_parent = "/hull";  ///< containers live in <parent>/<id>
+    bool systemd_cgroups = false;  ///< systemd makes them: cgroup_parent is a slice, "a.slice"
     Path programs;                        ///< directory of hull-shim and hull-init
     std::string default_log_driver = "local";
     std::map<std::string, std::string> default_log_options;

@@ -24,6 +24,7 @@ struct Host {
     bool has_selinux = false;
     bool has_memory_cgroup = false, has_swap_limit = false, has_pids_cgroup = false,
          has_cpu_cgroup = false, has_cpuset_cgroup = false;
+    bool systemd_cgroups = false;  ///< Options::systemd_cgroups
 
     bool is_cgroup_v2() const { return cgroups.mode == linux_::CgroupMode::v2; }
 };

@@ -175,6 +175,9 @@ private:
     void stop_locked_out(Container& container, int signal_number, int timeout_s);
     void finish_removal(Container& container, bool with_volumes);
     void answer_waiters(Container& container, bool removed, const WaitResult& result);
+    /// Of a running container, as its shim wrote it down: the daemon before us may have had
+    /// another driver.
+    linux_::Cgroup running_cgroup(const Definition& definition);
     void set_frozen(const Definition& definition, bool frozen);
 
     // container_files.cc

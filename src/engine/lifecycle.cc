@@ -1,4 +1,5 @@
 #include "base/error.hh"
+#include "base/json.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
@@ -544,8 +545,14 @@ void Engine::Implementation::kill(const std::string& name, const std::string& si
 
 // ---------------------------------------------------------------- pause
 
+linux_::Cgroup Engine::Implementation::running_cgroup(const Definition& definition) {
+    const auto state = find_file(join(paths(definition.id).runtime_directory, "shim.json"));
+    return linux_::Cgroup::open(host_.cgroups, state ? json::parse(*state)["cgroup"].as_string()
+                                                     : cgroup_path(definition, options_));
+}
+
 void Engine::Implementation::set_frozen(const Definition& definition, bool frozen) {
-    auto cgroup = linux_::Cgroup::open(host_.cgroups, cgroup_path(definition, options_));
+    auto cgroup = running_cgroup(definition);
     if (frozen)
         cgroup.freeze();
     else

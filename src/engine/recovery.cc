@@ -6,6 +6,7 @@
 #include "engine/staged_mounts.hh"
 #include "engine/text.hh"
 #include "linux/apparmor.hh"
+#include "linux/systemd.hh"
 #include "shim/launch_config.hh"
 #include "shim/protocol.hh"
 #include "task/orphan.hh"
@@ -52,6 +53,15 @@ std::string daemon_id(db::Database& database) {
     return id;
 }
 
+Host describe_host(const Options& options) {
+    Host host = detect_host();
+    host.systemd_cgroups = options.systemd_cgroups;
+    if (!options.systemd_cgroups) return host;
+    static_cast<void>(linux_::expand_slice(options.cgroup_parent));
+    linux_::check_systemd(host.cgroups);
+    return host;
+}
+
 }  // namespace
 
 Engine::Implementation::Implementation(Options options, image::Images& images, store::Store& store,
@@ -62,7 +72,7 @@ Engine::Implementation::Implementation(Options options, image::Images& images, s
       store_(store),
       networks_(networks),
       database_(database),
-      host_(detect_host()),
+      host_(describe_host(options_)),
       default_apparmor_(load_apparmor(host_)),
       seccomp_(join(options_.data_root, "seccomp"), host_),
       tasks_(join(options_.programs, "hull-shim"), options_.exec_root, *this) {
@@ -263,7 +273,7 @@ void Engine::Implementation::remove_strays() {
     for (const std::string& id : strays) {
         const ContainerPaths where = paths(id);
         cleaner_.add(
-            {id, {where.directory, where.runtime_directory}, join(options_.cgroup_parent, id)});
+            {id, {where.directory, where.runtime_directory}, cgroup_path("", id, options_)});
     }
 }
 

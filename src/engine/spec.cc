@@ -459,11 +459,15 @@ std::string container_of_mode(const std::string& mode) {
     return mode.starts_with(prefix) ? mode.substr(prefix.size()) : "";
 }
 
-std::string cgroup_path(const Definition& definition, const Options& options) {
-    std::string parent = definition.host.cgroup_parent.empty() ? options.cgroup_parent
-                                                               : definition.host.cgroup_parent;
+std::string cgroup_path(std::string parent, const std::string& id, const Options& options) {
+    if (parent.empty()) parent = options.cgroup_parent;
+    if (options.systemd_cgroups) return fmt::format("{}:hull:{}", parent, id);
     if (!parent.starts_with('/')) parent.insert(0, "/");
-    return join(clean_path(parent), definition.id);
+    return join(clean_path(parent), id);
+}
+
+std::string cgroup_path(const Definition& definition, const Options& options) {
+    return cgroup_path(definition.host.cgroup_parent, definition.id, options);
 }
 
 std::string apparmor_profile(const Definition& definition, const Host& host,

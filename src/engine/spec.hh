@@ -61,6 +61,7 @@ oci::Process make_exec_process(const SpecInputs& inputs, const api::ExecCreateRe
 bool has_private_network(const api::HostConfig& host);
 /// "container:NAME" -> NAME, else "".
 std::string container_of_mode(const std::string& mode);
+std::string cgroup_path(std::string parent, const std::string& id, const Options& options);
 std::string cgroup_path(const Definition& definition, const Options& options);
 
 }  // namespace hull::engine

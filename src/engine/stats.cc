@@ -96,8 +96,7 @@ api::ContainerStats Engine::Implementation::sample_stats(const Record& record) {
     stats.name = "/" + record.name;
     stats.read = stats.preread = zero_time;
     if (!record.state.is_running()) return stats;
-    const linux_::CgroupStats used =
-        linux_::Cgroup::open(host_.cgroups, cgroup_path(*record.definition, options_)).stats();
+    const linux_::CgroupStats used = running_cgroup(*record.definition).stats();
     stats.read = format_rfc3339(now_ns());
     stats.cpu_stats = cpu_view(used.cpu, host_);
     if (used.memory) stats.memory_stats = memory_view(*used.memory, host_);

@@ -4,6 +4,7 @@
 #include "engine/networking.hh"
 #include "engine/validate.hh"
 #include "linux/cgroup.hh"
+#include "linux/systemd.hh"
 #include "runtime/convert.hh"
 
 namespace hull::engine {
@@ -119,9 +120,11 @@ void Engine::Implementation::set_limits(const Definition& definition) {
     oci::Resources resources = make_resources(definition.host);
     resources.devices.clear();  // which are decided at the start
     if (definition.host.pids_limit.value_or(-1) == 0) resources.pids_limit = -1;
-    auto cgroup = linux_::Cgroup::open(host_.cgroups, cgroup_path(definition, options_));
-    for (const std::string& warning : cgroup.set(runtime::to_resources(resources)))
+    const linux_::Resources limits = runtime::to_resources(resources);
+    for (const std::string& warning : running_cgroup(definition).set(limits))
         log::warning("container {}: {}", definition.id, warning);
+    if (const auto scope = linux_::find_systemd_path(cgroup_path(definition, options_)))
+        linux_::set_scope_limits(scope->unit, limits);
 }
 
 /// Publishes and withdraws at once when the container runs.

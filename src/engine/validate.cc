@@ -6,6 +6,7 @@
 #include "engine/signals.hh"
 #include "engine/text.hh"
 #include "linux/capabilities.hh"
+#include "linux/systemd.hh"
 
 #include <algorithm>
 #include <iterator>
@@ -14,6 +15,15 @@
 namespace hull::engine {
 
 namespace {
+
+bool is_slice(const std::string& name) {
+    try {
+        static_cast<void>(linux_::expand_slice(name));
+        return true;
+    } catch (const Error&) {
+        return false;
+    }
+}
 
 using Warnings = std::vector<std::string>;
 
@@ -281,8 +291,14 @@ void check_namespaces(api::CreateRequest& request, const Host& machine) {
                                                         "io.containerd.runc.v2"};
     if (!runtimes.contains(host.runtime))
         refuse("unknown or invalid runtime name: {}", host.runtime);
-    if (host.cgroup_parent.find("..") != std::string::npos ||
-        host.cgroup_parent.ends_with(".slice"))
+    if (machine.systemd_cgroups) {
+        if (!host.cgroup_parent.empty() && !is_slice(host.cgroup_parent))
+            refuse(
+                "cgroup-parent for systemd cgroup should be a valid slice named as "
+                "\"xxx.slice\", not '{}'",
+                host.cgroup_parent);
+    } else if (host.cgroup_parent.find("..") != std::string::npos ||
+               host.cgroup_parent.ends_with(".slice"))
         refuse("cgroup-parent for the cgroupfs driver should be a path, not '{}'",
                host.cgroup_parent);
 }

@@ -465,7 +465,7 @@ api::SystemInfo Engine::Implementation::info() {
     info.system_time = format_rfc3339(now_ns());
     info.logging_driver = options_.default_log_driver;
     info.debug = options_.debug;
-    info.cgroup_driver = "cgroupfs";
+    info.cgroup_driver = options_.systemd_cgroups ? "systemd" : "cgroupfs";
     info.cgroup_version = host_.is_cgroup_v2() ? "2" : "1";
     info.kernel_version = host_.kernel_release;
     info.operating_system = operating_system();

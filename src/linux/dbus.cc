@@ -244,7 +244,9 @@ DBusMessage DBusConnection::call(const DBusCall& call, int timeout_ms) {
         else if (message.type == DBusMessage::Type::reply)
             return message;
         else
-            throw Error(ErrorKind::internal, "{}: {}", call.member,
+            throw Error(message.error_name.ends_with(".UnitExists") ? ErrorKind::conflict
+                                                                    : ErrorKind::internal,
+                        "{}: {}", call.member,
                         message.signature.starts_with('s') ? DBusReader(message.body).read_string()
                                                            : message.error_name);
     }

@@ -181,6 +181,32 @@ void wait_for_job(DBusConnection& systemd, const std::string& job, const std::st
     }
 }
 
+/// systemd drops a scope a moment after its last process: one of the same name that starts at once
+/// meets it.
+DBusMessage start_unit(DBusConnection& systemd, const std::string& body, const CgroupLayout& layout,
+                       const SystemdPath& path) {
+    const DBusCall call = manager_call("StartTransientUnit", "ssa(sv)a(sa(sv))", body);
+    for (int tries = 0;; ++tries) {
+        try {
+            return systemd.call(call, job_timeout_ms);
+        } catch (const Error& error) {
+            constexpr int most_tries = 5;
+            if (error.kind() != ErrorKind::conflict || tries == most_tries ||
+                !Cgroup::open(layout, path.cgroup_path()).is_empty())
+                throw;
+            stop_scope(path.unit);
+        }
+    }
+}
+
+DBusConnection connect_manager_of(const CgroupLayout& layout) {
+    DBusConnection systemd = connect_manager();
+    if (layout.mode == CgroupMode::v2) return systemd;
+    throw Error(ErrorKind::unsupported,
+                "the systemd cgroup driver needs cgroup v2 alone, and cgroup v1 is mounted "
+                "here: use cgroupfs");
+}
+
 pid_t start_holder() {
     const pid_t parent = ::getpid();
     Cloned holder = clone_process(0);
@@ -250,11 +276,7 @@ SystemdScope::~SystemdScope() {
 
 SystemdScope SystemdScope::start(const CgroupLayout& layout, const SystemdPath& path,
                                  std::string_view description, const Resources& resources) {
-    DBusConnection systemd = connect_manager();
-    if (layout.mode != CgroupMode::v2)
-        throw Error(ErrorKind::unsupported,
-                    "the systemd cgroup driver needs cgroup v2 alone, and cgroup v1 is mounted "
-                    "here: use cgroupfs");
+    DBusConnection systemd = connect_manager_of(layout);
     SystemdScope scope(start_holder());
     DBusWriter body;
     body.add_string(path.unit);
@@ -272,14 +294,15 @@ SystemdScope SystemdScope::start(const CgroupLayout& layout, const SystemdPath& 
     body.end_array(body.begin_array(8));  // no auxiliary units
     with_context(
         [&] {
-        const DBusMessage job = systemd.call(
-            manager_call("StartTransientUnit", "ssa(sv)a(sa(sv))", body.bytes()), job_timeout_ms);
+        const DBusMessage job = start_unit(systemd, body.bytes(), layout, path);
         wait_for_job(systemd, DBusReader(job.body).read_string(), path.unit);
         },
         "asking systemd for {}", path.unit);
     scope.cgroup_path_ = find_v2_path(scope.holder_);
     return scope;
 }
+
+void check_systemd(const CgroupLayout& layout) { connect_manager_of(layout); }
 
 void set_scope_limits(const std::string& unit, const Resources& resources) {
     DBusWriter body;

@@ -50,6 +50,8 @@ private:
     std::string cgroup_path_;
 };
 
+/// Throws unsupported where systemd does not run or cgroups are not v2 alone.
+void check_systemd(const CgroupLayout& layout);
 /// SetUnitProperties: new limits of a running scope, for update.
 void set_scope_limits(const std::string& unit, const Resources& resources);
 /// Forgets a unit that failed or that lost its cgroup. One that is not there is fine.

@@ -48,7 +48,8 @@ struct Options {
     bool debug = false;
     std::string group = "docker";
     bool group_given = false;
-    std::string cgroup_parent = "/hull";
+    std::string cgroup_parent;  ///< "": "/hull", or system.slice with systemd_cgroups
+    bool systemd_cgroups = false;
     std::string storage_driver;
     std::string log_driver = "local";
     std::map<std::string, std::string> log_options;
@@ -101,6 +102,15 @@ std::string proxy_of_environment(const std::string& given, const char* upper, co
     for (const char* name : {upper, lower})
         if (const char* value = std::getenv(name); value && *value) return value;
     return "";
+}
+
+/// "native.cgroupdriver=systemd": whether systemd makes the cgroups.
+bool parse_exec_option(const std::string& text) {
+    if (text == "native.cgroupdriver=systemd") return true;
+    if (text == "native.cgroupdriver=cgroupfs") return false;
+    throw Error(ErrorKind::invalid_argument,
+                "exec-opt {:?}: use native.cgroupdriver=cgroupfs or native.cgroupdriver=systemd",
+                text);
 }
 
 constexpr const char* default_host = "unix:///run/hull.sock";
@@ -163,7 +173,8 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.bridge = v; }},
         {"audit-log", 0, "audit-log", "string", "File that every change is noted in, as JSON lines",
          [](Options& o, const std::string& v) { o.audit_log = v; }},
-        {"cgroup-parent", 0, "cgroup-parent", "string", "Parent cgroup of all containers (/hull)",
+        {"cgroup-parent", 0, "cgroup-parent", "string",
+         "Parent cgroup of all containers (/hull; with systemd system.slice)",
          [](Options& o, const std::string& v) { o.cgroup_parent = v; }},
         {"config-file", 0, nullptr, "string", "Configuration file, JSON with these names",
          [](Options& o, const std::string& v) { o.config_file = v; }},
@@ -196,6 +207,9 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.dns_options.push_back(v); }, true},
         {"dns-search", 0, "dns-search", "list", "Search domains for containers",
          [](Options& o, const std::string& v) { o.dns_search.push_back(v); }, true},
+        {"exec-opt", 0, "exec-opts", "list",
+         "native.cgroupdriver=cgroupfs|systemd: who makes cgroups (cgroupfs)",
+         [](Options& o, const std::string& v) { o.systemd_cgroups = parse_exec_option(v); }, true},
         {"exec-root", 0, "exec-root", "string", "Where run-time state is kept (/run/hull)",
          [](Options& o, const std::string& v) { o.exec_root = v; }},
         {"firewall-table", 0, "firewall-table", "string", "Name of our nftables table (hull)",
@@ -611,7 +625,10 @@ void run(const Options& options) {
     engine::Options engine_options;
     engine_options.data_root = options.data_root;
     engine_options.exec_root = options.exec_root;
-    engine_options.cgroup_parent = options.cgroup_parent;
+    engine_options.systemd_cgroups = options.systemd_cgroups;
+    engine_options.cgroup_parent = !options.cgroup_parent.empty() ? options.cgroup_parent
+                                   : options.systemd_cgroups      ? "system.slice"
+                                                                  : "/hull";
     engine_options.programs = programs;
     engine_options.default_log_driver = options.log_driver;
     engine_options.default_log_options = options.log_options;

@@ -6,6 +6,7 @@
 #include "base/process.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "linux/systemd.hh"
 #include "runtime/container.hh"
 
 #include <fcntl.h>
@@ -188,6 +189,7 @@ StartResult Shim::launch(int daemon, std::vector<Fd> layers) {
     if (pipes) options.streams = pipes->streams();
     options.seccomp_filter = config_.seccomp_filter;
     options.init_program = config_.init_program;
+    options.systemd_cgroup = linux_::find_systemd_path(cgroup_path_).has_value();
     options.rootless = false;  // a container of the daemon has a cgroup or does not start
     runtime::Container container = runtime::create(std::move(options));
     init_ = container.pid();
