@@ -43,21 +43,20 @@ void set_string(int context, const char* option, const std::string& value) {
         throw_errno(errno, "overlay option {}={}", option, value);
 }
 
-/// The old `lowerdir` separates by colons and escapes with backslashes.
-std::string escape(const Path& path) {
-    std::string result;
-    for (char c : path) {
-        if (c == ':' || c == '\\') result += '\\';
-        result += c;
-    }
-    return result;
+void set_directory(int context, const char* option, const Path& path) {
+    constexpr std::size_t longest_string = 255;
+    if (path.size() <= longest_string) return set_string(context, option, path);
+    if (!try_set_fd(context, option, sys::open(path, O_PATH | O_DIRECTORY).get()))
+        throw_errno(EINVAL, "overlay option {} of {} bytes", option, path.size());
 }
 
 /// For kernels before 6.13: layers attached where overlay can reach them by path. The overlay keeps
 /// mounts of its own, so these go as soon as it is made.
 class AttachedLayers {
 public:
-    explicit AttachedLayers(Path scratch) : scratch_(std::move(scratch)) {}
+    explicit AttachedLayers(Path scratch) : scratch_(std::move(scratch)) {
+        sys::mkdir_all(scratch_, 0700);
+    }
     AttachedLayers(const AttachedLayers&) = delete;
     AttachedLayers& operator=(const AttachedLayers&) = delete;
     ~AttachedLayers() {
@@ -67,31 +66,39 @@ public:
         }
     }
 
-    void set_lowers(int context, const std::vector<Fd>& lowers) {
-        sys::mkdir_all(scratch_, 0700);
-        std::string all;
-        for (std::size_t i = 0; i < lowers.size(); i++) {
-            Path target = join(scratch_, std::to_string(i));
-            sys::mkdir(target, 0700);
-            targets_.push_back(target);
-            attach_mount(lowers[i].get(), AT_FDCWD, target);
-            if (!all.empty()) all += ':';
-            all += escape(target);
-        }
-        set_string(context, "lowerdir", all);
+    /// A mount point in the scratch directory, which goes with us.
+    const Path& add_target() {
+        Path target = join(scratch_, std::to_string(targets_.size()));
+        sys::mkdir(target, 0700);
+        return targets_.emplace_back(std::move(target));
     }
+    void attach(const Fd& layer) { attach_mount(layer.get(), AT_FDCWD, add_target()); }
 
 private:
     Path scratch_;
     std::vector<Path> targets_;
 };
 
-void set_lowers(int context, const std::vector<Fd>& lowers, AttachedLayers& attached) {
-    for (std::size_t i = 0; i < lowers.size(); i++) {
-        if (try_set_fd(context, "lowerdir+", lowers[i].get())) continue;
-        if (i > 0) throw_errno(EINVAL, "overlay layer {}", i);
-        return attached.set_lowers(context, lowers);
+/// mount(2)'s list: commas separate options, for paths colons separate layers.
+std::string escape(const Path& path) {
+    std::string result;
+    for (char c : path) {
+        if (c == ':' || c == ',' || c == '\\') result += '\\';
+        result += c;
     }
+    return result;
+}
+
+/// The options of `plan` with the layers named from `directory`, which keeps the names short.
+std::string classic_options(const OverlayPlan& plan, std::size_t layers, int directory) {
+    std::string options = "lowerdir=";
+    for (std::size_t i = 0; i < layers; ++i)
+        options += fmt::format("{}/proc/self/fd/{}/{}", i > 0 ? ":" : "", directory, i);
+    if (plan.upper.empty()) return options;
+    options +=
+        fmt::format(",upperdir={},workdir={},index=off", escape(plan.upper), escape(plan.work));
+    if (plan.is_volatile) options += ",volatile";
+    return options;
 }
 
 /// A volatile overlay leaves a mark in its work directory that keeps it from being mounted again.
@@ -145,15 +152,18 @@ Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> lowers, const Path& sc
         return std::move(lowers[0]);
     }
 
+    if (!plan.upper.empty() && plan.is_volatile) forget_volatile(plan.work);
     Fd context(::fsopen("overlay", FSOPEN_CLOEXEC));
     if (!context) throw_errno(errno, "file system type overlay");
     set_string(context.get(), "source", "overlay");
-    AttachedLayers attached(scratch);
-    set_lowers(context.get(), lowers, attached);
+    for (std::size_t i = 0; i < lowers.size(); i++) {
+        if (try_set_fd(context.get(), "lowerdir+", lowers[i].get())) continue;
+        if (i > 0) throw_errno(EINVAL, "overlay layer {}", i);
+        return mount_overlay_by_path(plan, lowers, scratch);
+    }
     if (!plan.upper.empty()) {
-        if (plan.is_volatile) forget_volatile(plan.work);
-        set_string(context.get(), "upperdir", plan.upper);
-        set_string(context.get(), "workdir", plan.work);
+        set_directory(context.get(), "upperdir", plan.upper);
+        set_directory(context.get(), "workdir", plan.work);
         // With an index the upper directory could not be used again while a dying mount holds it.
         ::fsconfig(context.get(), FSCONFIG_SET_STRING, "index", "off", 0);
         if (plan.is_volatile &&
@@ -165,6 +175,24 @@ Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> lowers, const Path& sc
     Fd mount(::fsmount(context.get(), FSMOUNT_CLOEXEC, 0));
     if (!mount) throw_errno(errno, "mounting an overlay");
     return mount;
+}
+
+Fd mount_overlay_by_path(const OverlayPlan& plan, const std::vector<Fd>& layers,
+                         const Path& scratch) {
+    AttachedLayers attached(scratch);
+    for (const Fd& layer : layers) attached.attach(layer);
+    const Fd directory = sys::open(scratch, O_PATH | O_DIRECTORY);
+    const std::string options = classic_options(plan, layers.size(), directory.get());
+    const Path target = attached.add_target();
+    constexpr std::size_t most_bytes = 4096;  // a page, with the end of the text
+    if (options.size() >= most_bytes)
+        throw Error(ErrorKind::invalid_argument,
+                    "an overlay of {} layers needs {} bytes of mount options: kernels before 6.13 "
+                    "take {}",
+                    layers.size(), options.size(), most_bytes - 1);
+    if (::mount("overlay", target.c_str(), "overlay", 0, options.c_str()) != 0)
+        throw_errno(errno, "making an overlay of {} layers, upper {}", layers.size(), plan.upper);
+    return clone_tree(AT_FDCWD, target, false);
 }
 
 bool can_share_mounts() {

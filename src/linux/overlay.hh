@@ -34,6 +34,11 @@ std::vector<Fd> mount_layers(const OverlayPlan& plan, int user_namespace = -1);
 /// Its second half, over what mount_layers gave.
 Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> layers, const Path& scratch);
 
+/// The same as kernels before 6.13 need it: layers attached under `scratch` and mount(2), as an
+/// option of the new mount API is of 255 bytes at most there and the paths of three layers are more.
+Fd mount_overlay_by_path(const OverlayPlan& plan, const std::vector<Fd>& layers,
+                         const Path& scratch);
+
 /// One layer's own detached mount.
 Fd mount_layer(const LowerLayer& layer, int user_namespace = -1);
 
