@@ -1,5 +1,7 @@
 # Functions that end-to-end scripts may call; sourced by run.py.
 
+SCRIPT_DIR=$PWD
+
 # wait_for COMMAND...: until it succeeds, 30 s at most.
 wait_for() {
 	local deadline=$((SECONDS + 30))
@@ -55,3 +57,6 @@ busybox_image() {
 	python3 "$E2E/fixtures.py" image.tar "$1" "$2" && hull load -q -i image.tar >/dev/null
 	rm -f image.tar
 }
+
+# at_end COMMAND: runs it when the script has ended, however that is; the last one first.
+at_end() { printf '%s\n' "$1" >>"$SCRIPT_DIR/at_end"; }

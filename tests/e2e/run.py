@@ -8,6 +8,7 @@ A script is a list of commands a user could type, each with what it must do:
                                    systemd no-systemd apparmor program:NAME (it is installed)
                                    npm:PACKAGE@VERSION (it can be installed; NODE_PATH leads there)
                                    names (containers find each other by name)
+                                   world (the Debian mirror can be reached) sctp (the kernel has it)
     $ hull run --rm $BUSYBOX echo hi
     hi                             standard output, line by line, exactly
     ~ ^[0-9a-f]{64}$               a line of standard output that matches
@@ -19,7 +20,7 @@ A script is a list of commands a user could type, each with what it must do:
 Without any output line, output is not compared. All commands of a script share one bash, so variables live on.
 $NAME is a prefix of the script's own for container names; helpers (bash functions) are in helpers.sh.
 Usage: run.py [--against hull|docker-cli|docker] [--bin DIR] [--accept] [--jobs N] [SCRIPT...]"""
-import argparse, hashlib, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
+import argparse, functools, hashlib, http.client, json, os, pathlib, re, shutil, signal, socket, subprocess, sys, tempfile, threading, time
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
@@ -161,10 +162,27 @@ def docker_cli(kind):
     sys.exit("no docker CLI is installed: apt-get install docker.io")
 
 
+@functools.cache
+def outside_facts():
+    have = set()
+    try:
+        socket.create_connection(("deb.debian.org", 80), timeout=5).close()
+        have.add("world")
+    except OSError:
+        pass
+    try:
+        socket.socket(socket.AF_INET, socket.SOCK_STREAM, 132).close()
+        have.add("sctp")
+    except OSError:
+        pass
+    return have
+
+
 def facts(against):
     have = {"root"} if os.geteuid() == 0 else set()
     have.add("systemd" if os.path.isdir("/run/systemd/system") else "no-systemd")
     have.add("cgroup2" if os.path.exists("/sys/fs/cgroup/cgroup.controllers") else "cgroup1")
+    have |= outside_facts()
     if os.path.exists("/sys/kernel/security/apparmor/profiles"):
         have.add("apparmor")
     if against == "docker" or (ROOT / "build/release/bin/hull-names").exists():
@@ -242,6 +260,15 @@ class Shell:
         except ProcessLookupError:
             pass
         self.process.wait()
+
+    def undo(self):
+        """What the script has left to at_end, the last one first."""
+        try:
+            commands = open(self.dir + "/at_end").read().splitlines()
+        except OSError:
+            return
+        for command in reversed(commands):
+            subprocess.run(["bash", "-c", command], stdin=subprocess.DEVNULL, capture_output=True, timeout=COMMAND_SECONDS)
 
     def clear(self):
         """Ends what a script that failed has left behind: daemons of its own, their containers, mounts."""
@@ -342,6 +369,7 @@ def run_script(path, daemon, against):
         raise
     finally:
         shell.close()
+        shell.undo()
         if problem:
             shell.clear()
         subprocess.run(f"hull ps -aq --filter name={name} | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
