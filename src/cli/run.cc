@@ -2,6 +2,7 @@
 #include "cli/attached.hh"
 #include "cli/commands.hh"
 #include "cli/create_flags.hh"
+#include "cli/published_ports.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
 
@@ -22,6 +23,26 @@ int complain(const Invocation& call, const Error& error, int code) {
     call.session.complain(fmt::format("{}: {}\n\nRun '{} --help' for more information",
                                       call.session.program, error.message(), call.path));
     return code;
+}
+
+/// For who sits there: scripts see nothing of it.
+void tell_reach(Session& session, const std::string& id) {
+    constexpr std::size_t most_lines = 5;
+    if (session.program != "hull" || !is_terminal(STDERR_FILENO)) return;
+    try {
+        const auto ports = list_published_ports(
+            session.ask([&](client::Client& daemon) { return daemon.inspect_container_json(id); }));
+        if (ports.empty()) return;
+        const auto lines = describe_reach(ports, asks_input_rules(session));
+        for (std::size_t i = 0; i < lines.size() && i < most_lines; ++i)
+            session.complain("published " + lines[i]);
+        if (lines.size() > most_lines)
+            session.complain(fmt::format("and {} more: {} port --reachable {}",
+                                         lines.size() - most_lines, session.program,
+                                         id.substr(0, 12)));
+    } catch (const Error&) {
+        // It has run, and may be gone already.
+    }
 }
 
 int run(Invocation& call) {
@@ -63,6 +84,8 @@ int run(Invocation& call) {
     try {
         if (!attached) {
             session.ask([&](client::Client& daemon) { daemon.start_container(container.id); });
+            if (!request.host_config.port_bindings.empty() || request.host_config.publish_all_ports)
+                tell_reach(session, container.id);
             return 0;
         }
         plan.id = container.id;

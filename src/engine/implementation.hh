@@ -116,6 +116,7 @@ public:
     void remove_network(const std::string& name);
     std::vector<api::NetworkInspect> list_networks(const Filters& filters);
     api::NetworkInspect inspect_network(const std::string& name);
+    void add_sharers(api::NetworkInspect& view, const std::string& mode);
     std::vector<std::string> prune_networks(const Filters& filters);
     void connect_network(const std::string& network_name, const std::string& container_name,
                          const api::EndpointSettings& settings);

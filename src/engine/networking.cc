@@ -1,6 +1,7 @@
 #include "engine/networking.hh"
 
 #include "base/error.hh"
+#include "base/hash.hh"
 #include "engine/spec.hh"
 #include "engine/text.hh"
 
@@ -68,10 +69,12 @@ api::EndpointSettings make_endpoint_view(const network::Endpoint& endpoint,
                                          const network::Sandbox& sandbox, bool has_names) {
     const network::EndpointConfig& config = endpoint.config;
     api::EndpointSettings view;
-    if (!config.ipv4.empty() || !config.ipv6.empty()) {
+    if (!config.ipv4.empty() || !config.ipv6.empty() || !config.link_local.empty()) {
         view.ipam_config.emplace();
         view.ipam_config->ipv4_address = config.ipv4.text();
         view.ipam_config->ipv6_address = config.ipv6.text();
+        for (const network::IpAddress& address : config.link_local)
+            view.ipam_config->link_local_ips.push_back(address.text());
     }
     if (!config.links.empty()) view.links = config.links;
     if (!config.aliases.empty()) view.aliases = config.aliases;
@@ -108,6 +111,20 @@ api::PortMap make_port_map(const Definition& definition, const network::Sandbox&
 
 bool has_networks(const api::HostConfig& host) {
     return has_private_network(host) && host.network_mode != "none";
+}
+
+std::string shown_link(const std::string& link, const std::string& network_mode,
+                       const std::string& container_path) {
+    if (network_mode != "bridge" && network_mode != "default") return link;
+    api::Strings one;
+    one.push_back(link);
+    const auto links = parse_links(one);
+    const auto& [alias, name] = *links.begin();
+    return fmt::format("/{}:{}/{}", name, container_path, alias);
+}
+
+std::string host_endpoint_id(const std::string& container_id, const std::string& network_id) {
+    return sha256_hex(container_id + network_id);
 }
 
 network::PortRange parse_host_port(const std::string& text) {
@@ -162,15 +179,16 @@ network::EndpointConfig make_endpoint_config(const std::string& network_id,
     if (settings.ipam_config) {
         config.ipv4 = parse_address(settings.ipam_config->ipv4_address, "IPv4", false);
         config.ipv6 = parse_address(settings.ipam_config->ipv6_address, "IPv6", true);
-        if (!settings.ipam_config->link_local_ips.empty())
-            throw Error(ErrorKind::unsupported, "link-local addresses are not supported yet");
+        for (const std::string& text : settings.ipam_config->link_local_ips) {
+            const auto address = network::IpAddress::parse(text);
+            if (!address) refuse("invalid link-local IP address: {}", text);
+            config.link_local.push_back(*address);
+        }
     }
     config.mac = settings.mac_address;
     config.aliases = settings.aliases;
     config.links = settings.links;
-    for (const auto& [name, value] : settings.driver_opts)
-        throw Error(ErrorKind::unsupported, "endpoint option {}={} is not supported yet", name,
-                    value);
+    config.driver_options = settings.driver_opts;
     config.gateway_priority = settings.gw_priority;
     return config;
 }
@@ -229,6 +247,9 @@ api::NetworkSettings make_network_settings(const Definition& definition, bool is
     const std::string& mode = definition.host.network_mode;
     if (mode == "none" || mode == "host") {
         settings.networks[mode].network_id = networks.get_network(mode)->id;
+        if (is_running)
+            settings.networks[mode].endpoint_id =
+                host_endpoint_id(definition.id, settings.networks[mode].network_id);
         if (mode == "host") settings.sandbox_key = "/proc/1/ns/net";
     }
     if (is_running && has_private_network(definition.host)) {

@@ -44,4 +44,12 @@ api::NetworkSettings make_network_settings(const Definition& definition, bool is
 std::vector<api::PortSummary> make_port_list(const Definition& definition, bool is_running,
                                              const network::Sandbox* sandbox);
 
+/// A legacy link as inspect shows it: "db:database" -> "/db:/web/database". Others stay as they
+/// are.
+std::string shown_link(const std::string& link, const std::string& network_mode,
+                       const std::string& container_path);
+
+/// Of a container in the network "host" or "none", where it has no endpoint that anybody made.
+std::string host_endpoint_id(const std::string& container_id, const std::string& network_id);
+
 }  // namespace hull::engine

@@ -45,6 +45,8 @@ api::NetworkInspect make_network_view(const network::Network& network) {
             item.auxiliary_addresses[name] = address.text();
     }
     view.internal = network.internal;
+    view.config_only = network.config_only;
+    view.config_from.network = network.config_from;
     view.attachable = network.attachable;
     view.options = api::StringMap(network.options);
     view.labels = api::StringMap(network.labels);
@@ -63,9 +65,9 @@ network::NetworkRequest make_network_request(const api::NetworkCreateRequest& re
         throw Error(ErrorKind::forbidden,
                     "This node is not a swarm manager. Use \"docker swarm init\" or \"docker swarm "
                     "join\" to connect this node to swarm and try again.");
-    if (request.config_only || (request.config_from && !request.config_from->network.empty()))
-        throw Error(ErrorKind::unsupported, "config-only networks are not supported");
     network::NetworkRequest wanted;
+    wanted.config_only = request.config_only;
+    if (request.config_from) wanted.config_from = request.config_from->network;
     wanted.name = request.name;
     if (!request.driver.empty() && request.driver != "default") wanted.driver = request.driver;
     wanted.internal = request.internal;
@@ -242,11 +244,23 @@ std::vector<api::NetworkInspect> Engine::Implementation::list_networks(const Fil
     return list;
 }
 
+/// Running containers of the host's network, or of none: they have no address there.
+void Engine::Implementation::add_sharers(api::NetworkInspect& view, const std::string& mode) {
+    for (const ContainerPointer& container : table_.list()) {
+        const RecordPointer record = container->snapshot();
+        if (!record->state.is_running() || record->definition->host.network_mode != mode) continue;
+        api::NetworkMember& member = view.containers[record->id()];
+        member.name = record->name;
+        member.endpoint_id = host_endpoint_id(record->id(), view.id);
+    }
+}
+
 api::NetworkInspect Engine::Implementation::inspect_network(const std::string& name) {
     const network::NetworkPointer network = networks_.get_network(name);
     api::NetworkInspect view = make_network_view(*network);
     for (const network::SandboxPointer& sandbox : networks_.list_members(network->id, true))
         add_member(view, *sandbox, *sandbox->find_endpoint(network->id));
+    if (network->name == "host" || network->name == "none") add_sharers(view, network->name);
     return view;
 }
 

@@ -7,6 +7,7 @@
 #include "engine/validate.hh"
 #include "linux/apparmor.hh"
 #include "linux/capabilities.hh"
+#include "linux/file_limit.hh"
 
 #include <sys/sysmacros.h>
 
@@ -393,6 +394,11 @@ std::vector<oci::Rlimit> make_rlimits(const api::HostConfig& host) {
         for (char c : limit.name) type += static_cast<char>(c - 'a' + 'A');
         limits.push_back({std::move(type), value(limit.soft), value(limit.hard)});
     }
+    // Ours is higher than what this host gives to its programs.
+    const auto is_files = [](const oci::Rlimit& limit) { return limit.type == "RLIMIT_NOFILE"; };
+    if (const auto files = linux_::original_file_limit();
+        files && std::none_of(limits.begin(), limits.end(), is_files))
+        limits.push_back({"RLIMIT_NOFILE", files->soft, files->hard});
     return limits;
 }
 

@@ -320,6 +320,8 @@ api::ContainerInspect Engine::Implementation::inspect(const std::string& name, b
     if (!exec_ids.empty())
         view.exec_ids = std::vector<std::string>(exec_ids.begin(), exec_ids.end());
     view.host_config = definition.host;
+    for (std::string& link : view.host_config.links)
+        link = shown_link(link, definition.host.network_mode, view.name);
     // Clients take this for "its logs can be read" (docker-py): ADR 11.
     if (definition.has_default_log && definition.host.log_config.type == "local")
         view.host_config.log_config = {"json-file", {}};
@@ -484,6 +486,8 @@ api::SystemInfo Engine::Implementation::info() {
     if (host_.has_apparmor && default_apparmor_.is_loaded)
         info.security_options.push_back("name=apparmor");
     info.security_options.push_back("name=seccomp,profile=builtin");
+    if (networks_.options().publish_through_input)
+        info.security_options.push_back("name=publish-through-input");
     if (!host_.has_memory_cgroup)
         info.warnings.push_back("WARNING: No memory limit support");
     else if (!host_.has_swap_limit)

@@ -13,6 +13,7 @@
 #include "engine/engine.hh"
 #include "http/server.hh"
 #include "image/images.hh"
+#include "linux/file_limit.hh"
 #include "main/tcp_listener.hh"
 #include "network/networks.hh"
 #include "oci/reference.hh"
@@ -24,7 +25,6 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
-#include <sys/resource.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -65,6 +65,7 @@ struct Options {
     std::vector<std::string> dns, dns_search, dns_options, labels;
     bool init = false;
     network::Options network;
+    bool userland_proxy = true;
     std::optional<std::string> bridge, firewall_table;
     image::RegistrySettings registries;
     bool own_certificate_directories = false;
@@ -164,6 +165,14 @@ std::uint32_t parse_mtu(const std::string& text) {
     return mtu;
 }
 
+void require_firewall(std::string_view flag, const std::string& value) {
+    if (!parse_bool(value))
+        throw Error(ErrorKind::unsupported,
+                    "{}=false is not supported: our rules are in a table of their own and touch no "
+                    "others; use --bridge none, or --network host",
+                    flag);
+}
+
 const std::vector<Flag>& flags() {
     static const std::vector<Flag> all{
         {"bip", 0, "bip", "string",
@@ -239,8 +248,15 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.registries.insecure.push_back(v); }, true},
         {"ip", 0, "ip", "string", "Address that ports are published on (0.0.0.0)",
          [](Options& o, const std::string& v) { o.network.publish_address = v; }},
+        {"ip-forward", 0, "ip-forward", nullptr, "Let this host pass packets on (true)",
+         [](Options& o, const std::string& v) { o.network.forwarding = parse_bool(v); }},
         {"ip-masq", 0, "ip-masq", nullptr, "The world sees containers with our address (true)",
          [](Options& o, const std::string& v) { o.network.masquerade = parse_bool(v); }},
+        {"ip6tables", 0, "ip6tables", nullptr, "Always true: see iptables",
+         [](Options&, const std::string& v) { require_firewall("ip6tables", v); }},
+        {"iptables", 0, "iptables", nullptr,
+         "Always true: networks are kept apart by an nftables table of our own",
+         [](Options&, const std::string& v) { require_firewall("iptables", v); }},
         {"ipv6", 0, "ipv6", nullptr, "IPv6 on the default bridge",
          [](Options& o, const std::string& v) { o.network.ipv6 = parse_bool(v); }},
         {"label", 0, "labels", "list", "Labels of the daemon",
@@ -292,6 +308,9 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.pidfile = v; }},
         {"programs", 0, "programs", "string", "Directory of hull-shim and friends (beside hulld)",
          [](Options& o, const std::string& v) { o.programs = v; }},
+        {"publish-through-input", 0, "publish-through-input", nullptr,
+         "What comes from outside to published ports passes this host's input rules first",
+         [](Options& o, const std::string& v) { o.network.publish_through_input = parse_bool(v); }},
         {"registry-certs", 0, "registry-certs", "list",
          "Directories of HOST[:PORT]/{ca.crt,client.cert,client.key} (/etc/docker/certs.d)",
          [](Options& o, const std::string& v) {
@@ -325,6 +344,9 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.tls.verify = parse_bool(v); }},
         {"storage-driver", 's', "storage-driver", "string", "erofs or directory (what works)",
          [](Options& o, const std::string& v) { o.storage_driver = v; }},
+        {"userland-proxy", 0, "userland-proxy", nullptr,
+         "Published ports answer at ::1 and at addresses of both families (true)",
+         [](Options& o, const std::string& v) { o.userland_proxy = parse_bool(v); }},
         {"validate", 0, nullptr, nullptr, "Only say whether the configuration is right",
          [](Options& o, const std::string& v) { o.only_validate = parse_bool(v); }},
         };
@@ -510,13 +532,6 @@ Path programs_directory(const Options& options) {
     return self.substr(0, self.rfind('/'));
 }
 
-void raise_descriptor_limit() {
-    rlimit limit{};
-    if (::getrlimit(RLIMIT_NOFILE, &limit) != 0) return;
-    limit.rlim_cur = limit.rlim_max;
-    ::setrlimit(RLIMIT_NOFILE, &limit);
-}
-
 /// What the signal handler requests.
 StopEvent* stop_on_signal = nullptr;
 
@@ -584,6 +599,12 @@ network::Options network_options(const Options& options) {
     network.names.program = join(programs_directory(options), "hull-names");
     network.names.directory = options.exec_root;
     network.name_servers = options.dns;
+    if (options.userland_proxy)
+        network.relay.program = join(programs_directory(options), "hull-relay");
+    else if (network.publish_through_input)
+        throw Error(ErrorKind::invalid_argument,
+                    "--publish-through-input needs --userland-proxy=true");
+    network.relay.directory = options.exec_root;
     return network;
 }
 
@@ -596,7 +617,7 @@ void run(const Options& options) {
     for (const std::string& text : options.sockets) doors.push_back(server::parse_door(text));
     StopEvent stop;
     handle_signals(stop);
-    raise_descriptor_limit();
+    linux_::raise_file_limit();
     ::umask(022);
     ::mallopt(M_ARENA_MAX, 2);  // a thread per connection must not mean an arena each
     ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
@@ -677,6 +698,7 @@ void run(const Options& options) {
 
 /// What would keep the daemon from starting, without touching anything.
 void validate(const Options& options) {
+    (void)network_options(options);
     for (const std::string& host : options.hosts)
         if (!is_tcp(host)) (void)unix_path(host);
     for (const std::string& text : options.sockets) (void)server::parse_door(text);

@@ -2,6 +2,7 @@
 #include "base/file.hh"
 #include "base/log.hh"
 #include "base/time.hh"
+#include "network/endpoint_options.hh"
 #include "network/networks.hh"
 
 #include <algorithm>
@@ -32,14 +33,22 @@ linux_::MacAddress choose_mac(const Subnet& ipv4) {
     return mac;
 }
 
-std::string free_interface(const Sandbox& sandbox, const Network& network) {
+std::string free_interface(const Sandbox& sandbox, const Network& network,
+                           const StringMap& options) {
+    const auto is_free = [&](const std::string& name) {
+        return std::none_of(sandbox.endpoints.begin(), sandbox.endpoints.end(),
+                            [&](const Endpoint& other) { return other.interface == name; });
+    };
+    if (const std::string wanted = wanted_interface(options); !wanted.empty()) {
+        if (!is_free(wanted))
+            throw Error(ErrorKind::conflict, "interface {} is there already", wanted);
+        return wanted;
+    }
     std::string prefix = network.option("com.docker.network.container_iface_prefix");
     if (prefix.empty()) prefix = "eth";
     for (int number = 0;; ++number) {
         std::string name = prefix + std::to_string(number);
-        if (std::none_of(sandbox.endpoints.begin(), sandbox.endpoints.end(),
-                         [&](const Endpoint& other) { return other.interface == name; }))
-            return name;
+        if (is_free(name)) return name;
     }
 }
 
@@ -55,8 +64,11 @@ Endpoint rested(const Endpoint& endpoint) {
 // ---------------------------------------------------------------- a container's record
 
 void Networks::check_endpoint(const Network& network, const EndpointConfig& config) const {
+    if (network.config_only)
+        throw Error(ErrorKind::forbidden, "cannot create endpoint on configuration-only network");
     if (!config.mac.empty() && !linux_::parse_mac(config.mac))
         refuse("invalid MAC address: {}", config.mac);
+    check_endpoint_options(config.driver_options);
     for (const IpAddress& wanted : {config.ipv4, config.ipv6}) {
         if (wanted.empty()) continue;
         if (network.is_predefined())
@@ -76,14 +88,6 @@ void Networks::check_endpoint(const Network& network, const EndpointConfig& conf
     }
     if (network.is_predefined() && !config.aliases.empty())
         refuse("network-scoped aliases are only supported for user-defined networks");
-}
-
-void Networks::check_ports(const std::vector<PortRequest>& ports) {
-    for (const PortRequest& port : ports) {
-        protocol_number(port.protocol);
-        if (!port.host_ip.empty() && !IpAddress::parse(port.host_ip))
-            refuse("invalid IP address: {}", port.host_ip);
-    }
 }
 
 void Networks::add_sandbox(const SandboxRequest& request) {
@@ -136,7 +140,7 @@ void Networks::remove_sandbox(const std::string& container_id) {
 
 /// Addresses, MAC and names of interfaces; with nothing on the host done yet.
 void Networks::assign(Sandbox& sandbox, Endpoint& endpoint, const Network& network) {
-    endpoint.interface = free_interface(sandbox, network);
+    endpoint.interface = free_interface(sandbox, network, endpoint.config.driver_options);
     endpoint.id = random_hex(32);
     std::lock_guard lock(mutex_);
     endpoint.host_link = fmt::format("veth{:07x}", next_link_++ & 0xfffffff);
@@ -198,7 +202,10 @@ void Networks::plug_bridge(const Namespace& target, const Sandbox& sandbox,
 
 void Networks::plug(const Namespace& target, const Sandbox& sandbox, Endpoint& endpoint,
                     const Network& network) {
-    if (!endpoint.ipv6.empty()) enable_ipv6(target);
+    const auto& link_local = endpoint.config.link_local;
+    if (!endpoint.ipv6.empty() || std::any_of(link_local.begin(), link_local.end(),
+                                              [](const IpAddress& ip) { return ip.is_v6(); }))
+        enable_ipv6(target);
     if (network.driver == "bridge") {
         plug_bridge(target, sandbox, endpoint, network);
     } else {
@@ -231,7 +238,10 @@ void Networks::plug(const Namespace& target, const Sandbox& sandbox, Endpoint& e
     if (!link->up) messages.push_back(linux_::set_link_up(link->index));
     for (const Subnet& address : {endpoint.ipv4, endpoint.ipv6})
         if (!address.empty()) messages.push_back(linux_::add_address(link->index, address));
+    for (const IpAddress& address : link_local)
+        messages.push_back(linux_::add_address(link->index, {address, address.is_v6() ? 64 : 16}));
     target.route->request(messages);
+    apply_sysctls(target, endpoint.config.driver_options, endpoint.interface);
     // An interface passes packets once the kernel's link watch has run, up to a second later. Who
     // asks for it makes that happen (rtnl_getlink, since 6.8): from the inside to the outside.
     linux_::find_link(*target.route, endpoint.interface);
@@ -280,69 +290,6 @@ void Networks::set_default_routes(const Namespace& target, const Sandbox& sandbo
                 linux_::add_route(endpoint->interface_index, linux_::everywhere(gateway), gateway));
         }
     target.route->request(messages);
-}
-
-// ---------------------------------------------------------------- ports
-
-std::vector<Forward> Networks::forwards_of(const Sandbox& sandbox) {
-    std::vector<Forward> forwards;
-    for (const PublishedPort& port : sandbox.ports) {
-        const bool is_v6 = port.host_ip.is_v6();
-        const Endpoint* endpoint = gateway_endpoint(sandbox, is_v6);
-        if (!endpoint) continue;
-        const Subnet& target = is_v6 ? endpoint->ipv6 : endpoint->ipv4;
-        if (!target.empty())
-            forwards.push_back({protocol_number(port.protocol), port.host_ip, port.host_port,
-                                target.base, port.container_port});
-    }
-    return forwards;
-}
-
-/// Ports of the host for `requests`; none when nothing leads outside: then there is nobody to
-/// publish to.
-std::vector<PublishedPort> Networks::claim_ports(const Sandbox& sandbox,
-                                                 std::vector<PortRequest> requests) {
-    const Endpoint* v4 = gateway_endpoint(sandbox, false);
-    const Endpoint* v6 = gateway_endpoint(sandbox, true);
-    if (requests.empty() || (!v4 && !v6)) return {};
-    const Endpoint& named = v4 ? *v4 : *v6;
-    std::string binding = options_.publish_address;
-    if (NetworkPointer network = find_network(named.config.network_id))
-        if (const std::string own = network->option("com.docker.network.bridge.host_binding_ipv4");
-            !own.empty() && own != "0.0.0.0")
-            binding = own;
-    for (PortRequest& request : requests) {
-        if (request.host_ip.empty()) request.host_ip = binding;
-        if (request.host_ip.empty() && !v4) request.host_ip = "::";
-        if (request.host_ip.empty()) continue;
-        const bool is_v6 = IpAddress::get(request.host_ip).is_v6();
-        if (is_v6 ? !v6 : !v4)
-            throw Error(ErrorKind::unsupported,
-                        "publishing on {} is not supported: container {} has no {} address on a "
-                        "network that leads outside",
-                        request.host_ip, sandbox.container_name, is_v6 ? "IPv6" : "IPv4");
-    }
-    return with_context(
-        [&] { return ports_.claim(sandbox.container_name, requests, v6 && host_.has_ipv6()); },
-        "driver failed programming external connectivity on endpoint {} ({})",
-        sandbox.container_name, named.id);
-}
-
-void Networks::publish_ports(Sandbox& sandbox) {
-    sandbox.ports = claim_ports(sandbox, sandbox.wanted_ports);
-    firewall_.add_forwards(forwards_of(sandbox));
-}
-
-void Networks::withdraw_ports(Sandbox& sandbox) {
-    if (sandbox.ports.empty()) return;
-    try {
-        firewall_.remove_forwards(forwards_of(sandbox));
-    } catch (const std::exception& error) {
-        log::error("withdrawing the ports of container {}: {}", sandbox.container_name,
-                   error.what());
-    }
-    ports_.release(sandbox.ports);
-    sandbox.ports.clear();
 }
 
 // ---------------------------------------------------------------- start and stop
@@ -436,6 +383,7 @@ SandboxPointer Networks::connect(const std::string& container_id, const Endpoint
     if (sandbox.find_endpoint(network->id))
         throw Error(ErrorKind::forbidden, "endpoint with name {} already exists in network {}",
                     sandbox.container_name, network->name);
+    const Sandbox before = sandbox;
     Endpoint endpoint;
     endpoint.config = config;
     endpoint.config.network_id = network->id;
@@ -445,9 +393,11 @@ SandboxPointer Networks::connect(const std::string& container_id, const Endpoint
             assign(sandbox, endpoint, *network);
             plug(target, sandbox, endpoint, *network);
             sandbox.endpoints.push_back(endpoint);
-            const std::vector<PublishedPort> kept = sandbox.ports;
-            if (kept.empty()) publish_ports(sandbox);
             set_default_routes(target, sandbox);
+            if (sandbox.ports.empty())
+                publish_ports(sandbox);
+            else
+                move_ports(before, sandbox);
             sandbox.has_name_server = needs_name_server(sandbox);
             if (sandbox.has_name_server && !names_.is_attached(container_id))
                 sandbox.name_server_port =
@@ -478,11 +428,11 @@ SandboxPointer Networks::disconnect(const std::string& container_id, const std::
         throw Error(ErrorKind::internal, "container {} is not connected to network {}",
                     container_id, network->name);
     const Endpoint endpoint = *found;
-    const std::vector<Forward> before = forwards_of(sandbox);
+    const Sandbox before = sandbox;
     sandbox.endpoints.erase(found);
     if (pid != 0 && !endpoint.id.empty()) {
         // The ports move to the network that the default route leaves by now.
-        firewall_.remove_forwards(before);
+        close_ports(before);
         const Namespace target = open_namespace(pid);
         if (network->driver == "bridge")
             host_.remove_link(endpoint.host_link);
@@ -492,69 +442,13 @@ SandboxPointer Networks::disconnect(const std::string& container_id, const std::
         sandbox.has_name_server = needs_name_server(sandbox);
         set_default_routes(target, sandbox);
         if (gateway_endpoint(sandbox, false) || gateway_endpoint(sandbox, true)) {
-            firewall_.add_forwards(forwards_of(sandbox));
+            open_ports(sandbox);
         } else {
             ports_.release(sandbox.ports);
             sandbox.ports.clear();
         }
     }
     publish(std::move(sandbox));
-    return find_sandbox(container_id);
-}
-
-namespace {
-
-bool matches(const PortRequest& rule, const PortRequest& port) {
-    return rule.protocol == port.protocol && rule.container_port == port.container_port &&
-           (rule.host_ip.empty() || rule.host_ip == port.host_ip) &&
-           (rule.host.first == 0 || rule.host.first == port.host.first);
-}
-
-bool matches(const PortRequest& rule, const PublishedPort& port) {
-    return rule.protocol == port.protocol && rule.container_port == port.container_port &&
-           (rule.host_ip.empty() || rule.host_ip == port.host_ip.text()) &&
-           (rule.host.first == 0 || rule.host.first == port.host_port);
-}
-
-}  // namespace
-
-SandboxPointer Networks::change_ports(const std::string& container_id,
-                                      const std::vector<PortRequest>& added,
-                                      const std::vector<PortRequest>& removed) {
-    std::shared_lock not_restoring(restore_mutex_);
-    std::lock_guard change(change_mutex(container_id));
-    const Sandbox before = copy_sandbox(container_id);
-    Sandbox next = before, leaving = before;
-    leaving.ports.clear();
-    for (const PortRequest& rule : removed) {
-        const auto is_meant = [&](const auto& port) { return matches(rule, port); };
-        std::size_t found = std::erase_if(next.wanted_ports, is_meant);
-        for (const PublishedPort& port : next.ports)
-            if (is_meant(port)) leaving.ports.push_back(port);
-        found += std::erase_if(next.ports, is_meant);
-        if (found == 0)
-            throw Error(ErrorKind::not_found, "no published port {}/{} of container {}",
-                        rule.container_port, rule.protocol, next.container_name);
-    }
-    check_ports(added);
-    Sandbox coming = next;
-    coming.ports.clear();
-    if (next.active) coming.ports = claim_ports(next, added);
-    try {
-        firewall_.add_forwards(forwards_of(coming));
-        firewall_.remove_forwards(forwards_of(leaving));
-    } catch (...) {
-        ports_.release(coming.ports);
-        throw;
-    }
-    ports_.release(leaving.ports);
-    if (!coming.ports.empty())
-        for (const Endpoint& endpoint : next.endpoints)
-            if (auto link = host_.find_link(endpoint.host_link); link && link->master != 0)
-                host_.request({linux_::set_hairpin(link->index)});
-    next.wanted_ports.insert(next.wanted_ports.end(), added.begin(), added.end());
-    next.ports.insert(next.ports.end(), coming.ports.begin(), coming.ports.end());
-    publish(std::move(next));
     return find_sandbox(container_id);
 }
 

@@ -34,7 +34,8 @@ void for_each_set(const std::vector<rules::Elements>& all, Change&& change) {
 
 }  // namespace
 
-Firewall::Firewall(std::string table) : table_(std::move(table)) {}
+Firewall::Firewall(std::string table, bool outside_through_input)
+    : table_(std::move(table)), outside_through_input_(outside_through_input) {}
 
 Firewall::~Firewall() {
     stop_.request();
@@ -48,7 +49,7 @@ void Firewall::rebuild() {
         batch.add_table();  // so that the deletion always finds one
         batch.delete_table();
         batch.add_table();
-        rules::add_skeleton(batch);
+        rules::add_skeleton(batch, outside_through_input_);
         auto add = [&](const linux_::NftSet& set, const auto& elements) {
             batch.add_elements(set, elements);
         };

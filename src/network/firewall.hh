@@ -24,6 +24,10 @@ struct BridgeRules {
     bool internal = false;   ///< nothing leaves it and nothing comes in
     bool talks = true;       ///< its containers reach each other
     bool masquerade = true;  ///< the world sees the host's address
+    /// Its containers are reached at their own addresses: from these interfaces of the host, or
+    /// from everywhere.
+    std::vector<std::string> trusted;
+    bool is_open4 = false, is_open6 = false;
 };
 
 /// A port of the host that leads to a container of the same family.
@@ -42,7 +46,9 @@ struct Forward {
 /// the first bridge, and is put back when somebody flushes it (R65). Thread-safe.
 class Firewall {
 public:
-    explicit Firewall(std::string table);
+    /// `outside_through_input`: what comes from outside to a published port is left to the host's
+    /// own input rules and to hull-relay.
+    explicit Firewall(std::string table, bool outside_through_input = false);
     ~Firewall();  ///< the table stays
     Firewall(const Firewall&) = delete;
     Firewall& operator=(const Firewall&) = delete;
@@ -65,6 +71,7 @@ private:
     void watch();
 
     const std::string table_;
+    const bool outside_through_input_;
     std::mutex mutex_;  ///< guards everything below
     std::unique_ptr<linux_::NetlinkSocket> socket_;
     std::map<std::string, BridgeRules> bridges_;

@@ -27,7 +27,7 @@ const NftSet talking{"talking", {NftType::interface, NftType::interface}, {}, fa
 struct Family {
     std::uint8_t number;
     std::uint32_t source_offset, destination_offset, size;  ///< in the IP header, bytes
-    NftSet subnets, masqueraded, any_address, one_address;
+    NftSet subnets, masqueraded, any_address, one_address, open;
     NftData loopback;
 };
 
@@ -48,6 +48,7 @@ const Family& ipv4() {
                                 {NftType::ipv4_address, NftType::port},
                                 false,
                                 7},
+                               {"open4", {NftType::interface}, {}, false, 12},
                                {}};
     return family;
 }
@@ -69,6 +70,7 @@ const Family& ipv6() {
                                 {NftType::ipv6_address, NftType::port},
                                 false,
                                 11},
+                               {"open6", {NftType::interface}, {}, false, 13},
                                {}};
     return family;
 }
@@ -122,17 +124,18 @@ void add_source_rules(NftBatch& batch, const Family& family) {
                                  .masquerade());
 }
 
-/// Large packets of a connection would be lost where the way out is narrower than the bridge.
+/// Large packets of a connection would be lost where the way out is narrower than the bridge. What
+/// most packets are not is asked first: every one of a connection passes here.
 void add_clamp_rule(NftBatch& batch, std::uint32_t interface_key, std::string comment) {
     const std::uint8_t only_syn = syn;
     batch.add_rule("forward", rule(std::move(comment))
-                                  .load_meta(interface_key, 0)
-                                  .in_set(bridges, 0)
                                   .load_meta(NFT_META_L4PROTO, 0)
                                   .equals(0, NftData().byte(IPPROTO_TCP))
                                   .load_transport_header(tcp_flags_offset, 1, 0)
                                   .mask(0, syn | rst)
                                   .compare(0, NFT_CMP_EQ, std::as_bytes(std::span(&only_syn, 1)))
+                                  .load_meta(interface_key, 0)
+                                  .in_set(bridges, 0)
                                   .clamp_mss_to_route());
 }
 
@@ -164,6 +167,13 @@ void add_forward_rules(NftBatch& batch) {
                                   .mask(0, IPS_DST_NAT)
                                   .differs_zero(0)
                                   .verdict(NF_ACCEPT));
+    for (const Family* family : {&ipv4(), &ipv6()})
+        batch.add_rule("forward", rule(*family, "networks that are open to the world")
+                                      .load_meta(NFT_META_IIFNAME, 0)
+                                      .in_set(bridges, 0, true)
+                                      .load_meta(NFT_META_OIFNAME, 0)
+                                      .in_set(family->open, 0)
+                                      .verdict(NF_ACCEPT));
     batch.add_rule("forward", rule("nothing else enters a network")
                                   .load_meta(NFT_META_OIFNAME, 0)
                                   .in_set(bridges, 0)
@@ -181,7 +191,7 @@ void append_interval(std::vector<NftElement>& elements, const Subnet& subnet) {
 
 }  // namespace
 
-void add_skeleton(NftBatch& batch) {
+void add_skeleton(NftBatch& batch, bool outside_through_input) {
     constexpr std::int32_t guard_priority = NF_IP_PRI_RAW, destination_priority = NF_IP_PRI_NAT_DST,
                            source_priority = NF_IP_PRI_NAT_SRC;
     batch.add_chain({"ports", "", 0, 0});
@@ -192,26 +202,27 @@ void add_skeleton(NftBatch& batch) {
     batch.add_chain({"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER});
     for (const NftSet* set : {&bridges, &internal, &talking}) batch.add_set(*set);
     for (const Family* family : {&ipv4(), &ipv6()})
-        for (const NftSet* set :
-             {&family->subnets, &family->masqueraded, &family->any_address, &family->one_address})
+        for (const NftSet* set : {&family->subnets, &family->masqueraded, &family->any_address,
+                                  &family->one_address, &family->open})
             batch.add_set(*set);
 
     // route_localnet lets 127.0.0.1 be published; nobody behind a bridge may use it
     // (CVE-2020-8558).
     batch.add_rule("guard", rule(ipv4(), "loopback stays on the host")
-                                .load_meta(NFT_META_IIFNAME, 0)
-                                .in_set(bridges, 0)
                                 .load_network_header(ipv4().destination_offset, 1, 0)
                                 .equals(0, NftData().byte(127))
+                                .load_meta(NFT_META_IIFNAME, 0)
+                                .in_set(bridges, 0)
                                 .verdict(NF_DROP));
-    // The kernel has no route_localnet for IPv6: such packets would be lost, where a refusal sends
-    // clients on to 127.0.0.1.
+    // The kernel has no route_localnet for IPv6: such packets would be lost. hull-relay listens.
     batch.add_rule("local", rule(ipv6(), "::1 cannot leave the host")
                                 .load_network_header(ipv6().destination_offset, ipv6().size, 0)
                                 .equals(0, NftData().address(IpAddress::get("::1")))
                                 .verdict(NF_ACCEPT));
-    for (const char* chain : {"arriving", "local"})
-        batch.add_rule(chain, rule("to the host itself").match_local_destination().jump("ports"));
+    NftRule arriving = rule("to the host itself");
+    if (outside_through_input) arriving.load_meta(NFT_META_IIFNAME, 0).in_set(bridges, 0);
+    batch.add_rule("arriving", arriving.match_local_destination().jump("ports"));
+    batch.add_rule("local", rule("to the host itself").match_local_destination().jump("ports"));
     add_port_rules(batch, ipv4());
     add_port_rules(batch, ipv6());
     batch.add_rule("source", rule(ipv4(), "the host's loopback to a container")
@@ -229,6 +240,10 @@ std::vector<Elements> elements_of(const BridgeRules& rules) {
     std::vector<Elements> all;
     all.push_back({&bridges, {key_of_interface(rules.bridge)}});
     if (rules.internal) all.push_back({&internal, {key_of_interface(rules.bridge)}});
+    for (const std::string& interface : rules.trusted)
+        all.push_back({&talking, {{NftData().interface(interface).interface(rules.bridge), {}}}});
+    if (rules.is_open4) all.push_back({&ipv4().open, {key_of_interface(rules.bridge)}});
+    if (rules.is_open6) all.push_back({&ipv6().open, {key_of_interface(rules.bridge)}});
     if (rules.talks)
         all.push_back(
             {&talking, {{NftData().interface(rules.bridge).interface(rules.bridge), {}}}});

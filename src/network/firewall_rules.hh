@@ -8,7 +8,7 @@
 namespace hull::network::rules {
 
 /// Chains, sets and rules.
-void add_skeleton(linux_::NftBatch& batch);
+void add_skeleton(linux_::NftBatch& batch, bool outside_through_input);
 
 /// One set's elements.
 struct Elements {

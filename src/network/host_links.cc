@@ -40,9 +40,9 @@ linux_::MacAddress bridge_mac(const std::string& network_id) {
     return mac;
 }
 
-void set_bridge_sysctls(const Network& network, bool has_v6) {
+void set_bridge_sysctls(const Network& network, bool has_v6, bool sets_forwarding) {
     const std::string& bridge = network.interface;
-    set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
+    if (sets_forwarding) set_sysctl("/proc/sys/net/ipv4/ip_forward", "1");
     // The host's loopback can be published: 127.0.0.1 leaves by this bridge and by no other way.
     set_sysctl(join(conf4, bridge + "/route_localnet"), "1");
     if (!has_v6) {
@@ -52,6 +52,7 @@ void set_bridge_sysctls(const Network& network, bool has_v6) {
     }
     set_sysctl(join(conf6, bridge + "/disable_ipv6"), "0");
     set_sysctl(join(conf6, bridge + "/accept_ra"), "0");
+    if (!sets_forwarding) return;
     // A host that forwards stops listening to routers unless it is told to go on.
     const Path forwarding = join(conf6, "all/forwarding");
     if (find_file(forwarding).value_or("").starts_with("0")) {
@@ -66,8 +67,10 @@ void set_bridge_sysctls(const Network& network, bool has_v6) {
 
 }  // namespace
 
-HostLinks::HostLinks()
-    : socket_(NETLINK_ROUTE), has_ipv6_(sys::find_stat("/proc/sys/net/ipv6").has_value()) {}
+HostLinks::HostLinks(bool sets_forwarding)
+    : socket_(NETLINK_ROUTE),
+      sets_forwarding_(sets_forwarding),
+      has_ipv6_(sys::find_stat("/proc/sys/net/ipv6").has_value()) {}
 
 std::vector<Subnet> HostLinks::taken_subnets() {
     std::lock_guard lock(mutex_);
@@ -111,6 +114,13 @@ std::optional<IpAddress> HostLinks::uplink_address(bool is_v6) {
 }
 
 int HostLinks::make_bridge(const Network& network, std::uint32_t mtu) {
+    constexpr std::uint32_t least_mtu_v6 = 1280;  // RFC 8200: the kernel has no IPv6 below
+    for (const AddressConfig& config : network.addresses)
+        if (config.subnet.base.is_v6() && mtu < least_mtu_v6)
+            throw Error(ErrorKind::invalid_argument,
+                        "IPv6 needs an MTU of {} or more, {} has {}: set --mtu or "
+                        "-o com.docker.network.driver.mtu",
+                        least_mtu_v6, network.name, mtu);
     std::lock_guard lock(mutex_);
     const std::string& name = network.interface;
     auto link = linux_::find_link(socket_, name);
@@ -128,13 +138,16 @@ int HostLinks::make_bridge(const Network& network, std::uint32_t mtu) {
         bool has_v6 = false;
         for (const AddressConfig& config : network.addresses) {
             has_v6 = has_v6 || config.subnet.base.is_v6();
-            if (config.gateway.empty() ||
-                network.flag("com.docker.network.bridge.inhibit_ipv4", false))
+            const bool is_v6 = config.subnet.base.is_v6();
+            const std::string mode = network.option(
+                std::string("com.docker.network.bridge.gateway_mode_ipv") + (is_v6 ? "6" : "4"));
+            if (config.gateway.empty() || mode == "isolated" ||
+                (!is_v6 && network.flag("com.docker.network.bridge.inhibit_ipv4", false)))
                 continue;
             messages.push_back(
                 linux_::add_address(link->index, {config.gateway, config.subnet.prefix}));
         }
-        set_bridge_sysctls(network, has_v6);
+        set_bridge_sysctls(network, has_v6, sets_forwarding_);
         socket_.request(messages);
     } catch (...) {
         if (is_new) socket_.request(linux_::delete_link(name));

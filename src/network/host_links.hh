@@ -12,7 +12,8 @@ namespace hull::network {
 /// What a network needs of the host: bridges, host ends of veth pairs, sysctls. Thread-safe.
 class HostLinks {
 public:
-    HostLinks();
+    /// `sets_forwarding`: the host is made to pass packets on when it does not.
+    explicit HostLinks(bool sets_forwarding = true);
 
     /// Subnets that are reachable from here, so that no network gets them.
     std::vector<Subnet> taken_subnets();
@@ -35,6 +36,7 @@ private:
 
     std::mutex mutex_;
     linux_::NetlinkSocket socket_;
+    const bool sets_forwarding_;
     const bool has_ipv6_;
 };
 

@@ -30,7 +30,9 @@ Options with_defaults(Options options) {
 Networks::Networks(Options options, db::Database& database)
     : options_(with_defaults(std::move(options))),
       database_(database),
-      firewall_(options_.table),
+      host_(options_.forwarding),
+      firewall_(options_.table, options_.publish_through_input),
+      relay_(options_.relay),
       namespaces_(namespaces_ahead),
       names_(options_.names) {
     database_.migrate("network", migrations);
@@ -245,7 +247,8 @@ bool Networks::needs_name_server(const Sandbox& sandbox) {
 // ---------------------------------------------------------------- a daemon comes back
 
 void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::string, pid_t>& running,
-                               std::vector<Forward>& forwards) {
+                               std::vector<Forward>& forwards,
+                               std::map<std::string, Fd>& kept_sockets) {
     if (!sandbox.active) return;
     if (!running.contains(sandbox.container_id)) {
         Sandbox next = sandbox;
@@ -276,7 +279,11 @@ void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::strin
                           sandbox.name_server_port);
         if (next.name_server_port != sandbox.name_server_port) publish(std::move(next));
     }
-    ports_.restore(sandbox.container_name, sandbox.ports);
+    const bool has_v4 = gateway_endpoint(sandbox, false), has_v6 = gateway_endpoint(sandbox, true);
+    ports_.restore(
+        sandbox.container_name, sandbox.ports,
+        [&](const PublishedPort& port) { return is_relayed(port, has_v4, has_v6); }, kept_sockets);
+    relay_.add(relays_of(sandbox));
     std::vector<Forward> more = forwards_of(sandbox);
     forwards.insert(forwards.end(), more.begin(), more.end());
 }
@@ -307,13 +314,16 @@ void Networks::restore(const std::map<std::string, pid_t>& running,
         for (const auto& [id, sandbox] : sandboxes_) sandboxes.push_back(sandbox);
     }
     std::vector<Forward> forwards;
+    std::map<std::string, Fd> kept_sockets = relay_.take_over();
     for (const SandboxPointer& sandbox : sandboxes) {
         try {
-            restore_sandbox(*sandbox, running, forwards);
+            restore_sandbox(*sandbox, running, forwards, kept_sockets);
         } catch (const std::exception& error) {
             log::error("networks of container {}: {}", sandbox->container_id, error.what());
         }
     }
+    kept_sockets.clear();
+    relay_.remove_strangers();
     names_.end_predecessors();  // all that they had is ours
     std::vector<NetworkPointer> networks;
     {

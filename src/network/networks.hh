@@ -7,6 +7,7 @@
 #include "network/pools.hh"
 #include "network/port_keeper.hh"
 #include "network/record.hh"
+#include "network/relay_keeper.hh"
 
 #include <sys/types.h>
 
@@ -36,10 +37,15 @@ struct Options {
     // Of the network "bridge".
     bool containers_talk = true;
     bool masquerade = true;
+    bool forwarding = true;  ///< net.ipv4.ip_forward is set
     bool ipv6 = false;
     std::string range, range_v6;  ///< containers get addresses of these only: "172.17.1.0/24"
     std::string host_gateway;     ///< what "host-gateway" means; "": the network's gateway
+    /// What comes from outside goes through the host's own input rules: it is relayed, not
+    /// translated.
+    bool publish_through_input = false;
     NameServerOptions names;
+    RelayOptions relay;
     std::vector<std::string> name_servers;  ///< asked instead of the host's
     /// Held while a subnet is chosen and its bridge made, so that two daemons do not choose alike.
     Path lock_file = "/run/hull-network.lock";
@@ -54,6 +60,8 @@ struct AddressRequest {
 struct NetworkRequest {
     std::string name, driver = "bridge", ipam_driver = "default";
     bool internal = false, attachable = false, ipv4 = true, ipv6 = false;
+    bool config_only = false;
+    std::string config_from;  ///< name of a network that is config_only
     StringMap options, labels, ipam_options;
     std::vector<AddressRequest> addresses;
 };
@@ -155,18 +163,20 @@ private:
     std::vector<Subnet> subnets_in_use(const std::string& except_id);
     std::uint32_t mtu_of(const Network& network);
     void restore_sandbox(const Sandbox& sandbox, const std::map<std::string, pid_t>& running,
-                         std::vector<Forward>& forwards);
+                         std::vector<Forward>& forwards, std::map<std::string, Fd>& kept_sockets);
     void remove_stale_links();
 
     // objects.cc
     void check_request(const NetworkRequest& request);
+    NetworkRequest with_configuration(const NetworkRequest& request);
+    NetworkPointer create_configuration(Network network, const NetworkRequest& request);
     void choose_addresses(Network& network, const NetworkRequest& request);
     void add_default_network();
     BridgeRules rules_of(const Network& network) const;
     int ensure_bridge(const Network& network);
     void open_pools(const Network& network);
 
-    // endpoints.cc
+    // endpoints.cc, ports.cc
     void check_endpoint(const Network& network, const EndpointConfig& config) const;
     void assign(Sandbox& sandbox, Endpoint& endpoint, const Network& network);
     void release_addresses(const Endpoint& endpoint);
@@ -178,6 +188,12 @@ private:
     static void check_ports(const std::vector<PortRequest>& ports);
     std::vector<PublishedPort> claim_ports(const Sandbox& sandbox,
                                            std::vector<PortRequest> requests);
+    bool through_input() const { return options_.publish_through_input; }
+    bool is_relayed(const PublishedPort& port, bool has_v4, bool has_v6) const;
+    std::vector<RelayedPort> relays_of(const Sandbox& sandbox);
+    void open_ports(const Sandbox& sandbox);
+    void close_ports(const Sandbox& sandbox);
+    void move_ports(const Sandbox& before, const Sandbox& after);
     void publish_ports(Sandbox& sandbox);
     void withdraw_ports(Sandbox& sandbox);
     std::vector<Forward> forwards_of(const Sandbox& sandbox);
@@ -194,6 +210,7 @@ private:
     HostLinks host_;
     Firewall firewall_;
     PortKeeper ports_;
+    RelayKeeper relay_;
     NamespacePool namespaces_;
     NameServer names_;
 

@@ -2,6 +2,7 @@
 #include "base/file.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
+#include "base/text.hh"
 #include "base/time.hh"
 #include "network/networks.hh"
 
@@ -36,9 +37,24 @@ constexpr KnownOption bridge_options[] = {
     {"com.docker.network.bridge.host_binding_ipv4", OptionKind::text},
     {"com.docker.network.bridge.inhibit_ipv4", OptionKind::boolean},
     {"com.docker.network.bridge.default_bridge", OptionKind::boolean},
+    {"com.docker.network.bridge.trusted_host_interfaces", OptionKind::text},
     {"com.docker.network.driver.mtu", OptionKind::number},
     {"com.docker.network.container_iface_prefix", OptionKind::text},
 };
+
+constexpr std::string_view gateway_mode4 = "com.docker.network.bridge.gateway_mode_ipv4",
+                           gateway_mode6 = "com.docker.network.bridge.gateway_mode_ipv6";
+
+void check_gateway_mode(const std::string& name, const std::string& value) {
+    if (value == "nat" || value == "nat-unprotected" || value == "isolated") return;
+    if (value == "routed")
+        throw Error(ErrorKind::unsupported,
+                    "network option {}=routed is not supported: use nat-unprotected with "
+                    "enable_ip_masquerade=false, or a macvlan network",
+                    name);
+    refuse("invalid value \"{}\" for network option {}: use nat, nat-unprotected or isolated",
+           value, name);
+}
 
 /// Refused rather than ignored: a network that is more open than was asked for is no network.
 void check_bridge_option(const std::string& name, const std::string& value) {
@@ -46,8 +62,7 @@ void check_bridge_option(const std::string& name, const std::string& value) {
     const auto known = std::find_if(std::begin(bridge_options), std::end(bridge_options),
                                     [&](const KnownOption& option) { return option.name == name; });
     if (known == std::end(bridge_options)) {
-        if (name.starts_with("com.docker.network.bridge.gateway_mode_ipv") && value == "nat")
-            return;
+        if (name == gateway_mode4 || name == gateway_mode6) return check_gateway_mode(name, value);
         throw Error(ErrorKind::unsupported, "network option {}={} is not supported", name, value);
     }
     if (known->kind == OptionKind::boolean && !is_bool(value))
@@ -131,7 +146,7 @@ std::vector<Subnet> Networks::subnets_in_use(const std::string& except_id) {
     std::vector<Subnet> subnets;
     for (const auto& [id, network] : networks_)
         for (const AddressConfig& config : network->addresses)
-            if (id != except_id) subnets.push_back(config.subnet);
+            if (id != except_id && !network->config_only) subnets.push_back(config.subnet);
     return subnets;
 }
 
@@ -162,6 +177,10 @@ void Networks::check_request(const NetworkRequest& request) {
             throw Error(ErrorKind::unsupported, "network option {} of {} is not supported", name,
                         driver);
     }
+    for (const std::string_view mode : {gateway_mode4, gateway_mode6})
+        if (auto found = request.options.find(std::string(mode));
+            found != request.options.end() && found->second == "isolated" && !request.internal)
+            refuse("gateway mode 'isolated' can only be used for an internal network");
     if (request.name == "bridge" || request.name == "host" || request.name == "none" ||
         request.name == "default")
         throw Error(ErrorKind::forbidden, "operation is not permitted on predefined {} network ",
@@ -214,6 +233,12 @@ BridgeRules Networks::rules_of(const Network& network) const {
     for (const AddressConfig& config : network.addresses) rules.subnets.push_back(config.subnet);
     rules.internal = network.internal;
     rules.talks = network.flag("com.docker.network.bridge.enable_icc", true);
+    rules.is_open4 = network.option(std::string(gateway_mode4)) == "nat-unprotected";
+    rules.is_open6 = network.option(std::string(gateway_mode6)) == "nat-unprotected";
+    // Docker separates them by colons.
+    for (const std::string& interface :
+         split(network.option("com.docker.network.bridge.trusted_host_interfaces"), ':'))
+        if (!interface.empty()) rules.trusted.push_back(interface);
     rules.masquerade = network.flag("com.docker.network.bridge.enable_ip_masquerade", true);
     return rules;
 }
@@ -247,8 +272,55 @@ void Networks::open_pools(const Network& network) {
     }
 }
 
-NetworkPointer Networks::create_network(const NetworkRequest& request) {
-    check_request(request);
+/// A request that names a configuration network asks for what that one says.
+NetworkRequest Networks::with_configuration(const NetworkRequest& request) {
+    if (request.config_from.empty()) return request;
+    if (request.config_only)
+        refuse("a configuration network cannot depend on another configuration network");
+    if (!request.addresses.empty() || !request.options.empty() || !request.labels.empty() ||
+        !request.ipam_options.empty() || request.ipv6)
+        refuse(
+            "user specified configurations are not supported if the network depends on a "
+            "configuration network");
+    const NetworkPointer source = find_network(request.config_from);
+    if (!source || !source->config_only)
+        throw Error(ErrorKind::not_found, "configuration network \"{}\" does not exist",
+                    request.config_from);
+    NetworkRequest whole = request;
+    whole.config_from = source->name;
+    whole.ipv4 = source->ipv4;
+    whole.ipv6 = source->ipv6;
+    whole.options = source->options;
+    whole.labels = source->labels;
+    whole.ipam_options = source->ipam_options;
+    for (const AddressConfig& config : source->addresses) {
+        AddressRequest& wanted = whole.addresses.emplace_back();
+        wanted.subnet = config.subnet.text();
+        if (config.range) wanted.range = config.range->text();
+        wanted.gateway = config.gateway.text();
+        for (const auto& [name, address] : config.auxiliary)
+            wanted.auxiliary[name] = address.text();
+    }
+    return whole;
+}
+
+/// Settings only: nothing of it is on the host.
+NetworkPointer Networks::create_configuration(Network network, const NetworkRequest& request) {
+    if (request.internal || request.attachable)
+        refuse("configuration network can not be {}", request.internal ? "internal" : "attachable");
+    network.driver = "null";
+    network.config_only = true;
+    for (const AddressRequest& wanted : request.addresses)
+        if (!wanted.subnet.empty()) network.addresses.push_back(parse_addresses(wanted));
+    store(network);
+    std::lock_guard lock(mutex_);
+    return networks_[network.id] = std::make_shared<const Network>(network);
+}
+
+NetworkPointer Networks::create_network(const NetworkRequest& wanted) {
+    check_request(wanted);
+    const NetworkRequest request = with_configuration(wanted);
+    if (!request.config_from.empty()) check_request(request);
     Network network;
     network.id = random_hex(32);
     network.name = request.name;
@@ -261,6 +333,8 @@ NetworkPointer Networks::create_network(const NetworkRequest& request) {
     network.options = request.options;
     network.labels = request.labels;
     network.ipam_options = request.ipam_options;
+    network.config_from = request.config_from;
+    if (request.config_only) return create_configuration(std::move(network), request);
     if (network.ipv6 && !host_.has_ipv6())
         throw Error(ErrorKind::unavailable, "this host has no IPv6");
     network.interface = network.driver == "bridge"
@@ -367,6 +441,10 @@ void Networks::remove_network(const std::string& name) {
             throw Error(ErrorKind::forbidden,
                         "error while removing network: network {} has active endpoints ({})",
                         network->name, users);
+        for (const auto& [id, other] : networks_)
+            if (network->config_only && other->config_from == network->name)
+                throw Error(ErrorKind::forbidden, "configuration network \"{}\" is in use",
+                            network->name);
         if (networks_.erase(network->id) == 0)
             throw Error(ErrorKind::not_found, "network {} not found", name);
         pools_.erase(network->id);

@@ -52,8 +52,11 @@ std::uint8_t protocol_number(const std::string& name) {
     throw Error(ErrorKind::invalid_argument, "invalid proto: {}", name);
 }
 
-Fd PortKeeper::try_bind(const PublishedPort& port) const {
-    const int family = port.host_ip.is_v6() ? AF_INET6 : AF_INET;
+std::string port_key(const PublishedPort& port) { return port.protocol + " " + spoken(port); }
+
+Fd PortKeeper::bind(const PublishedPort& port, bool listens, Reach reach) {
+    const bool is_both = reach == Reach::both_families;
+    const int family = is_both || port.host_ip.is_v6() ? AF_INET6 : AF_INET;
     const bool is_udp = port.protocol == "udp";
     const int protocol = port.protocol == "sctp" ? IPPROTO_SCTP : 0;
     Fd socket(::socket(family, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, protocol));
@@ -61,14 +64,17 @@ Fd PortKeeper::try_bind(const PublishedPort& port) const {
         if (port.protocol == "sctp") return {};  // no SCTP on the host: nobody can have the port
         throw_errno(errno, "socket");
     }
+    const int on = 1;
+    // Connections of the one before that are about to end are nobody's.
+    if (listens && !is_udp) ::setsockopt(socket.get(), SOL_SOCKET, SO_REUSEADDR, &on, sizeof on);
     int result;
     if (family == AF_INET6) {
-        const int on = 1;
-        ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &on, sizeof on);
+        const int only_v6 = is_both ? 0 : 1;
+        ::setsockopt(socket.get(), IPPROTO_IPV6, IPV6_V6ONLY, &only_v6, sizeof only_v6);
         sockaddr_in6 address{};
         address.sin6_family = AF_INET6;
         address.sin6_port = htons(port.host_port);
-        std::memcpy(&address.sin6_addr, port.host_ip.bytes().data(), 16);
+        if (!is_both) std::memcpy(&address.sin6_addr, port.host_ip.bytes().data(), 16);
         result = ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
     } else {
         sockaddr_in address{};
@@ -77,9 +83,58 @@ Fd PortKeeper::try_bind(const PublishedPort& port) const {
         std::memcpy(&address.sin_addr, port.host_ip.bytes().data(), 4);
         result = ::bind(socket.get(), reinterpret_cast<sockaddr*>(&address), sizeof address);
     }
+    constexpr int backlog = 4096;
+    if (result == 0 && listens && !is_udp) result = ::listen(socket.get(), backlog);
     if (result != 0)
         throw_errno(errno, "failed to bind host port {}/{}", spoken(port), port.protocol);
     return socket;
+}
+
+std::vector<PortKeeper::Socket> PortKeeper::open_sockets(const std::vector<PublishedPort>& ports,
+                                                         const Predicate& is_relayed,
+                                                         std::map<std::string, Fd>& kept,
+                                                         bool may_fail) {
+    std::vector<Socket> sockets(ports.size());
+    const auto open = [&](const PublishedPort& port, bool listens, Reach reach) {
+        try {
+            return std::make_shared<const Fd>(bind(port, listens, reach));
+        } catch (const Error& error) {
+            if (!may_fail) throw;
+            log::warning("{}", error.message());
+            return std::make_shared<const Fd>();
+        }
+    };
+    std::map<std::pair<std::string, std::uint16_t>, std::size_t> all_v4;
+    for (std::size_t i = 0; i < ports.size(); ++i)
+        if (ports[i].host_ip.is_v4() && ports[i].host_ip.is_unspecified())
+            all_v4[{ports[i].protocol, ports[i].host_port}] = i;
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        const PublishedPort& port = ports[i];
+        if (!port.host_ip.is_v6()) continue;
+        const bool listens = is_relayed(port);
+        const auto twin = port.host_ip.is_unspecified() && listens
+                              ? all_v4.find({port.protocol, port.host_port})
+                              : all_v4.end();
+        if (auto found = kept.find(port_key(port)); found != kept.end()) {
+            sockets[i] = std::make_shared<const Fd>(std::move(found->second));
+            kept.erase(found);
+        } else if (twin == all_v4.end()) {
+            sockets[i] = open(port, listens, Reach::one_family);
+        } else {
+            sockets[i] = open(ports[twin->second], listens, Reach::both_families);
+        }
+        if (twin != all_v4.end()) sockets[twin->second] = sockets[i];
+    }
+    for (std::size_t i = 0; i < ports.size(); ++i) {
+        if (sockets[i]) continue;
+        if (auto found = kept.find(port_key(ports[i])); found != kept.end()) {
+            sockets[i] = std::make_shared<const Fd>(std::move(found->second));
+            kept.erase(found);
+        } else {
+            sockets[i] = open(ports[i], is_relayed(ports[i]), Reach::one_family);
+        }
+    }
+    return sockets;
 }
 
 const std::string* PortKeeper::find_owner(const PublishedPort& port) const {
@@ -95,24 +150,26 @@ const std::string* PortKeeper::find_owner(const PublishedPort& port) const {
 }
 
 bool PortKeeper::try_claim(const std::string& owner, const std::vector<PublishedPort>& ports,
-                           std::string& reason) {
-    std::vector<Fd> sockets;
-    for (const PublishedPort& port : ports) {
+                           const Predicate& is_relayed, std::string& reason) {
+    for (const PublishedPort& port : ports)
         if (const std::string* other = find_owner(port)) {
             reason = fmt::format("Bind for {} failed: port is already allocated by container {}",
                                  spoken(port), *other);
             return false;
         }
-        try {
-            sockets.push_back(try_bind(port));
-        } catch (const Error& error) {
-            reason = error.message();
-            if (error.error_number() == EADDRINUSE)
-                reason += " by a program of this host";
-            else if (error.error_number() == EADDRNOTAVAIL)
-                reason += ": this host has no such address";
-            return false;
-        }
+    std::map<std::string, Fd> none;
+    std::vector<Socket> sockets;
+    try {
+        sockets = open_sockets(ports, is_relayed, none, false);
+    } catch (const Error& error) {
+        // Another port would fail like this one.
+        if (error.error_number() == EMFILE || error.error_number() == ENFILE) throw;
+        reason = error.message();
+        if (error.error_number() == EADDRINUSE)
+            reason += " by a program of this host";
+        else if (error.error_number() == EADDRNOTAVAIL)
+            reason += ": this host has no such address";
+        return false;
     }
     for (std::size_t i = 0; i < ports.size(); ++i)
         held_[key_of(ports[i])] = {owner, std::move(sockets[i])};
@@ -120,7 +177,8 @@ bool PortKeeper::try_claim(const std::string& owner, const std::vector<Published
 }
 
 std::vector<PublishedPort> PortKeeper::claim_one(const std::string& owner,
-                                                 const PortRequest& request, bool ipv6_host) {
+                                                 const PortRequest& request, bool ipv6_host,
+                                                 const Predicate& is_relayed) {
     PortRange range = request.host;
     const bool any = range.first == 0;
     if (any) range = dynamic_range();
@@ -130,7 +188,7 @@ std::vector<PublishedPort> PortKeeper::claim_one(const std::string& owner,
     for (std::uint32_t tries = 0; tries <= std::uint32_t{range.last} - range.first; ++tries) {
         const auto number = static_cast<std::uint16_t>(port);
         std::vector<PublishedPort> ports = addresses_of(request, number, ipv6_host);
-        const bool claimed = try_claim(owner, ports, reason);
+        const bool claimed = try_claim(owner, ports, is_relayed, reason);
         port = port == range.last ? range.first : port + 1;
         if (any) next_ = static_cast<std::uint16_t>(port);
         if (claimed) return ports;
@@ -141,12 +199,12 @@ std::vector<PublishedPort> PortKeeper::claim_one(const std::string& owner,
 
 std::vector<PublishedPort> PortKeeper::claim(const std::string& owner,
                                              const std::vector<PortRequest>& requests,
-                                             bool ipv6_host) {
+                                             bool ipv6_host, const Predicate& is_relayed) {
     std::lock_guard lock(mutex_);
     std::vector<PublishedPort> claimed;
     try {
         for (const PortRequest& request : requests) {
-            std::vector<PublishedPort> ports = claim_one(owner, request, ipv6_host);
+            std::vector<PublishedPort> ports = claim_one(owner, request, ipv6_host, is_relayed);
             claimed.insert(claimed.end(), ports.begin(), ports.end());
         }
     } catch (...) {
@@ -156,17 +214,19 @@ std::vector<PublishedPort> PortKeeper::claim(const std::string& owner,
     return claimed;
 }
 
-void PortKeeper::restore(const std::string& owner, const std::vector<PublishedPort>& ports) {
+void PortKeeper::restore(const std::string& owner, const std::vector<PublishedPort>& ports,
+                         const Predicate& is_relayed, std::map<std::string, Fd>& sockets) {
     std::lock_guard lock(mutex_);
-    for (const PublishedPort& port : ports) {
-        Fd socket;
-        try {
-            socket = try_bind(port);
-        } catch (const Error& error) {  // published all the same: the map comes first
-            log::warning("container {}: {}", owner, error.message());
-        }
-        held_[key_of(port)] = {owner, std::move(socket)};
-    }
+    // Published all the same when a socket cannot be had: the map comes first.
+    std::vector<Socket> opened = open_sockets(ports, is_relayed, sockets, true);
+    for (std::size_t i = 0; i < ports.size(); ++i)
+        held_[key_of(ports[i])] = {owner, std::move(opened[i])};
+}
+
+std::shared_ptr<const Fd> PortKeeper::find_socket(const PublishedPort& port) {
+    std::lock_guard lock(mutex_);
+    const auto found = held_.find(key_of(port));
+    return found == held_.end() || !*found->second.socket ? nullptr : found->second.socket;
 }
 
 void PortKeeper::release(const std::vector<PublishedPort>& ports) {

@@ -30,6 +30,8 @@ struct Network {
     std::string driver;  ///< "bridge", "host", "null", "macvlan", "ipvlan"
     std::int64_t created_ns = 0;
     bool internal = false, attachable = false;
+    bool config_only = false;  ///< settings for others, which name it as `config_from`
+    std::string config_from;   ///< name
     bool ipv4 = true, ipv6 = false;
     StringMap options, labels, ipam_options;
     std::vector<AddressConfig> addresses;
@@ -50,6 +52,7 @@ struct EndpointConfig {
     std::string mac;       ///< empty: chosen by us
     std::vector<std::string> aliases, links;
     StringMap driver_options;
+    std::vector<IpAddress> link_local;  ///< on the interface besides
     std::int64_t gateway_priority = 0;
 };
 

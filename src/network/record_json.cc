@@ -51,6 +51,12 @@ json::Value encode(const Endpoint& endpoint) {
     object.append("aliases", endpoint.config.aliases);
     object.append("links", endpoint.config.links);
     object.append("driverOptions", endpoint.config.driver_options);
+    if (!endpoint.config.link_local.empty()) {
+        json::Array addresses;
+        for (const IpAddress& address : endpoint.config.link_local)
+            addresses.push_back(address.text());
+        object.append("linkLocal", std::move(addresses));
+    }
     object.append("gatewayPriority", endpoint.config.gateway_priority);
     object.append("id", endpoint.id);
     object.append("interface", endpoint.interface);
@@ -73,6 +79,8 @@ Endpoint parse_endpoint(const json::Value& value) {
     endpoint.config.aliases = value["aliases"].as_strings();
     endpoint.config.links = value["links"].as_strings();
     endpoint.config.driver_options = value["driverOptions"].as_string_map();
+    for (const std::string& address : value["linkLocal"].as_strings())
+        endpoint.config.link_local.push_back(IpAddress::get(address));
     endpoint.config.gateway_priority = int_of(value["gatewayPriority"]);
     endpoint.id = text_of(value["id"]);
     endpoint.interface = text_of(value["interface"]);
@@ -155,6 +163,8 @@ json::Value to_json(const Network& network) {
     object.append("created", network.created_ns);
     object.append("internal", network.internal);
     object.append("attachable", network.attachable);
+    object.append("configOnly", network.config_only);
+    object.append("configFrom", network.config_from);
     object.append("ipv4", network.ipv4);
     object.append("ipv6", network.ipv6);
     object.append("options", network.options);
@@ -174,6 +184,8 @@ Network parse_network(const json::Value& value) {
     network.created_ns = int_of(value["created"]);
     network.internal = bool_of(value["internal"]);
     network.attachable = bool_of(value["attachable"]);
+    network.config_only = bool_of(value["configOnly"]);
+    network.config_from = text_of(value["configFrom"]);
     network.ipv4 = bool_of(value["ipv4"]);
     network.ipv6 = bool_of(value["ipv6"]);
     network.options = value["options"].as_string_map();

@@ -140,7 +140,7 @@ protected:
         SandboxRequest request;
         request.container_id = id;
         request.container_name = id;
-        request.endpoints.push_back({network, {}, {}, "", {}, {}, {}, 0});
+        request.endpoints.push_back({network, {}, {}, "", {}, {}, {}, {}, 0});
         request.ports = std::move(ports);
         networks_->add_sandbox(request);
         return networks_->start_sandbox(id);
