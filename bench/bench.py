@@ -3,9 +3,10 @@
 
 Every engine gets a fresh daemon and store of its own under --scratch (a real file system that overlayfs can use; a
 loop ext4 is best). Engines take turns round by round; a cell is the median [smallest] of its rounds and the ratio of
-the engine to hull. Networks are `none` but for the topic net, which is measured in a network namespace of its own. Root only.
+the engine to hull. Networks are `none` but for the topics net and bridge, measured in a network namespace of their own. Root only.
 Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
-Topics: run exec scale memory load registry ps log compose build daemon net (all of them but net when none is given)."""
+Topics: run exec scale memory load registry ps log compose build daemon net bridge (all but net and bridge when none is given).
+Issue 4 at a glance: ./dev bench --floor FLOOR net bridge"""
 import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -410,7 +411,7 @@ def topic_net(table, engines, options):
         address = e.out("inspect", "-f", "{{.NetworkSettings.IPAddress}}", "server").strip()
         server = subprocess.Popen([*inside("server"), sys.executable, "-c", PEER, "serve", "5000"], stdout=subprocess.PIPE)
         server.stdout.readline()
-        for label, prefix, host, number in (("container to container", inside("client"), address, 5000), ("published, 127.0.0.1", [], "127.0.0.1", port)):
+        for label, prefix, host, number in (("container to container", inside("client"), address, 5000), ("published, 127.0.0.1", [], "127.0.0.1", port), ("published, ::1", [], "::1", port)):
             values = subprocess.run([*prefix, sys.executable, "-c", PEER, "measure", host, str(number)], capture_output=True, text=True).stdout.split()
             for unit, value in zip(("throughput [Gbit/s]", "round trip [us]", "connections [1/s]"), values):
                 table.add(f"{label}: {unit}", e, float(value))
@@ -419,6 +420,17 @@ def topic_net(table, engines, options):
         e.clear()
 
     rounds(engines, max(1, options.rounds // 3), paths)
+
+
+def topic_bridge(table, engines, options):
+    """Starts one after the other on one bridge: the last fifty beside the first fifty. Others than hull get 150: they take minutes."""
+    for e in engines:
+        count, times = 500 if e.name == "hull" else 150, []
+        for i in range(count):
+            times.append(1000 * e.run("run", "-d", "--name", f"b{i}", "busybox", "sleep", "100000"))
+        table.add("run -d on a bridge, first 50 [ms]", e, statistics.median(times[:50]))
+        table.add(f"run -d on a bridge, last 50 of {500 if e.name == 'hull' else 150} [ms]", e, statistics.median(times[-50:]))
+        e.clear()
 
 
 def topic_compose(table, engines, options):
@@ -477,7 +489,7 @@ def topic_build(table, engines, options):
 
 
 TOPICS = {"compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry,
-          "log": topic_log, "memory": topic_memory, "net": topic_net, "build": topic_build}
+          "log": topic_log, "memory": topic_memory, "net": topic_net, "bridge": topic_bridge, "build": topic_build}
 
 
 def main():
@@ -489,7 +501,7 @@ def main():
     parser.add_argument("--image", help="a docker save archive of about 350 MB for the load topic")
     parser.add_argument("topics", nargs="*")
     options = parser.parse_args()
-    if "net" in options.topics and not os.environ.get("HULL_BENCH_NETWORK"):
+    if {"net", "bridge"} & set(options.topics) and not os.environ.get("HULL_BENCH_NETWORK"):
         os.environ["HULL_BENCH_NETWORK"] = "private"
         os.execvp("unshare", ["unshare", "--net", "sh", "-c", 'ip link set lo up && exec "$0" "$@"', sys.executable, *sys.argv])
     engines = [Engine(name, options.scratch) for name in options.engines.split(",")]
@@ -501,7 +513,7 @@ def main():
             e.up()
             e.run("load", "-q", "-i", archive)
             e.run("run", "--rm", "--network", "none", "busybox", "true")
-        for topic in options.topics or [t for t in TOPICS if t != "net"]:
+        for topic in options.topics or [t for t in TOPICS if t not in ("net", "bridge")]:
             print(f"… {topic}", file=sys.stderr, flush=True)
             TOPICS[topic](table, engines, options)
     finally:
