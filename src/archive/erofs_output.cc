@@ -4,6 +4,8 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 
+#include <fcntl.h>
+
 #include <algorithm>
 #include <cstring>
 
@@ -13,6 +15,7 @@ namespace {
 
 constexpr std::size_t buffer_bytes = 256UL << 10;  // stays in the L2 cache
 constexpr std::size_t hole_bytes = 64UL << 10;
+constexpr std::uint64_t writeback_bytes = 16UL << 20;
 /// 32-bit block addresses.
 constexpr std::uint64_t max_image_bytes = erofs::block_bytes << 32;
 
@@ -33,6 +36,15 @@ void ErofsOutput::flush() {
     if (used_ == 0) return;
     sys::pwrite_all(fd_, view(std::span(buffer_).first(used_)), position_ - used_);
     used_ = 0;
+    start_writeback();
+}
+
+/// The disk works while we do: whoever syncs the image waits for its end only.
+void ErofsOutput::start_writeback() {
+    if (position_ < handed_over_ + writeback_bytes) return;
+    ::sync_file_range(fd_, static_cast<off_t>(handed_over_),
+                      static_cast<off_t>(position_ - handed_over_), SYNC_FILE_RANGE_WRITE);
+    handed_over_ = position_;
 }
 
 void ErofsOutput::write(std::span<const std::byte> bytes) {
@@ -40,6 +52,7 @@ void ErofsOutput::write(std::span<const std::byte> bytes) {
         flush();
         sys::pwrite_all(fd_, view(bytes), position_);
         position_ += bytes.size();
+        start_writeback();
         return;
     }
     while (!bytes.empty()) {

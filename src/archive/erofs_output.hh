@@ -27,11 +27,13 @@ public:
 
 private:
     void flush();
+    void start_writeback();
 
     int fd_;
     std::vector<std::byte> buffer_;
     std::size_t used_ = 0;
     std::uint64_t position_ = 0;
+    std::uint64_t handed_over_ = 0;  ///< what is before was given to the disk
 };
 
 }  // namespace hull::archive

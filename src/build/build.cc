@@ -233,7 +233,8 @@ image::ImagePointer Build::get_image(const std::string& name, const std::string&
     if ((!image || request_.pull) && builder_.fetch_) {
         // Ids name what is here, if at all.
         if (!image || !image->id.ends_with(name))
-            builder_.fetch_(name, platform.empty() ? request_.platform : platform, sink_, stop_);
+            builder_.fetch_(name, platform.empty() ? request_.platform : platform,
+                            request_.registries, sink_, stop_);
         image = images().find_image(name);
     }
     if (!image) image = images().get_image(name);

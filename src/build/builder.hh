@@ -26,8 +26,10 @@ struct BuilderOptions {
 };
 
 /// Brings an image that is not there, or whether there is a newer one, and says how far it is.
-using FetchImage = std::function<void(const std::string& reference, const std::string& platform,
-                                      const Sink& sink, StopEvent& stop)>;
+/// `registries` is the request's.
+using FetchImage =
+    std::function<void(const std::string& reference, const std::string& platform,
+                       const json::Value& registries, const Sink& sink, StopEvent& stop)>;
 
 /// Builds images from Dockerfiles. Thread-safe.
 class Builder {

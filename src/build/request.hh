@@ -3,6 +3,7 @@
 #include "api/types/system.hh"
 #include "base/error.hh"
 #include "base/file.hh"
+#include "base/json.hh"
 
 #include <functional>
 #include <map>
@@ -28,6 +29,8 @@ struct BuildRequest {
     std::map<std::string, std::string> secrets;  ///< by id
     std::map<std::string, Path> ssh;             ///< sockets of the host, by id
     bool allow_insecure = false;                 ///< RUN --security=insecure
+    /// Docker's AuthConfigs by registry, for base images; null for none. Never logged.
+    json::Value registries;
 };
 
 /// The context: a directory of the host that nobody changes meanwhile, or one that is read in

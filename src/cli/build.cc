@@ -5,6 +5,7 @@
 #include "cli/build_context.hh"
 #include "cli/build_output.hh"
 #include "cli/commands.hh"
+#include "cli/credentials.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
 #include "cli/values.hh"
@@ -241,11 +242,12 @@ http::ClientResponse send(Session& session, http::Query query, json::Object extr
     const bool is_local = session.resolved_host().starts_with("unix://");
     if (!context.dockerfile.empty()) query.emplace_back("dockerfile", context.dockerfile);
     const auto dump = [&] { return extra.empty() ? "" : json::dump(extra); };
+    const std::string registries = json::dump(all_credentials(session));
     if (!context.directory.empty() && is_local) {
         extra["context"] = context.directory;
         extra["identity"] = context.identity();
         try {
-            return session.daemon().build(query, dump(),
+            return session.daemon().build(query, dump(), registries,
                                           [](std::span<std::byte>) { return std::size_t(0); });
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::not_found) throw;
@@ -254,7 +256,7 @@ http::ClientResponse send(Session& session, http::Query query, json::Object extr
         extra.erase("identity");
     }
     if (!context.directory.empty()) context.read_directory();
-    return session.daemon().build(query, dump(), context.source);
+    return session.daemon().build(query, dump(), registries, context.source);
 }
 
 bool writes_to_stdout(const std::string& output) {

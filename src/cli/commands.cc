@@ -58,6 +58,7 @@ constexpr const Command* commands[] = {
     &manifest_create_command,
     &manifest_inspect_command,
     &manifest_push_command,
+    &manifest_referrers_command,
     &manifest_rm_command,
 
     &login_command,

@@ -16,7 +16,7 @@ extern const Command history_command, images_command, import_command, image_insp
 extern const Command network_connect_command, network_create_command, network_disconnect_command,
     network_inspect_command, network_ls_command, network_prune_command, network_rm_command;
 extern const Command manifest_annotate_command, manifest_create_command, manifest_inspect_command,
-    manifest_push_command, manifest_rm_command;
+    manifest_push_command, manifest_referrers_command, manifest_rm_command;
 extern const Command login_command, logout_command, search_command;
 extern const Command dial_stdio_command, events_command, info_command, inspect_command,
     system_df_command, system_prune_command, version_command;

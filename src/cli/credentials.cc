@@ -148,6 +148,36 @@ json::Value find_credentials(Session& session, const std::string& key,
     return {};
 }
 
+json::Object all_credentials(Session& session) {
+    json::Object all;
+    const json::Value& auths = session.config("auths");
+    const auto add = [&](const std::string& key, const auto& find) {
+        try {
+            if (json::Value found = find(); !found.is_null()) all[key] = std::move(found);
+        } catch (const Error& error) {
+            session.complain(fmt::format("WARNING: credentials of {}: {}", key, error.message()));
+        }
+    };
+    if (const std::string store = string_of(session.config("credsStore")); !store.empty()) {
+        add("the store", [&]() -> json::Value {
+            const json::Value users = json::parse(run_helper(store, "list", ""));
+            for (const auto& [key, user] : users.as_object())
+                add(key, [&, name = key] { return ask_helper(store, name); });
+            return {};
+        });
+    } else if (auths.is_object()) {
+        for (const auto& [key, entry] : auths.as_object())
+            add(key, [&, name = key, value = entry] { return expand(value, name); });
+    }
+    const json::Value& helpers = session.config("credHelpers");
+    if (helpers.is_object())
+        for (const auto& [key, helper] : helpers.as_object())
+            add(key, [&, name = key, program = helper.as_string()] {
+                return ask_helper(program, name);
+            });
+    return all;
+}
+
 bool store_credentials(Session& session, const std::string& key, const json::Value& credentials) {
     const std::string token = string_of(credentials["identitytoken"]);
     if (const std::string helper = helper_for(session, key); !helper.empty()) {

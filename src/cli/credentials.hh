@@ -19,6 +19,9 @@ std::string registry_key_of_reference(const std::string& reference);
 /// have a path: `repository` ("registry/team/app") takes the longest that fits.
 json::Value find_credentials(Session& session, const std::string& key,
                              const std::string& repository = "");
+/// Every AuthConfig there is, by key, as a build shows them for its base images. A helper that
+/// fails is told about and left out.
+json::Object all_credentials(Session& session);
 /// True when they went into config.json, readable for whoever reads that file.
 bool store_credentials(Session& session, const std::string& key, const json::Value& credentials);
 /// False when there were none.

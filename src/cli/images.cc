@@ -2,6 +2,7 @@
 #include "base/time.hh"
 #include "cli/commands.hh"
 #include "cli/format.hh"
+#include "cli/images_tree.hh"
 #include "cli/rows.hh"
 #include "cli/session.hh"
 #include "cli/values.hh"
@@ -19,7 +20,7 @@ constexpr Flag flags[] = {
     {"format", 0, FlagType::text, "'table', 'json', 'table TEMPLATE' or a Go TEMPLATE"},
     {"no-trunc", 0, FlagType::boolean, "Do not shorten columns"},
     {"quiet", 'q', FlagType::boolean, "Only show IDs"},
-    {"tree", 0, FlagType::boolean, "Show the platforms of an image as a tree", "", nullptr, true},
+    {"tree", 0, FlagType::boolean, "Show the platforms of an image as a tree"},
 };
 
 constexpr Listing::Column columns[] = {
@@ -138,13 +139,25 @@ std::vector<Row> make_image_rows(const api::ImageSummary& image, bool shorten, b
 
 namespace {
 
+int print_tree(Invocation& call, const std::vector<std::string>& filters) {
+    for (const char* other : {"digests", "format", "quiet", "no-trunc"})
+        if (call.arguments.given(other))
+            throw Error(ErrorKind::invalid_argument, "--{} is not yet supported with --tree",
+                        other);
+    http::Query query{{"manifests", "1"}};
+    if (call.arguments.flag("all")) query.emplace_back("all", "1");
+    if (!filters.empty())
+        query.emplace_back("filters", client::format_filters(make_filters(filters)));
+    call.session.print(images_tree(call.session.ask(
+        [&](client::Client& daemon) { return daemon.get("/images/json", query); })));
+    return 0;
+}
+
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
-    if (arguments.flag("tree"))
-        throw Error(ErrorKind::unsupported,
-                    "image ls --tree is not supported: an image here has one platform");
     std::vector<std::string> filters = arguments.list("filter");
     if (!arguments.positional.empty()) filters.push_back("reference=" + arguments.positional[0]);
+    if (arguments.flag("tree")) return print_tree(call, filters);
     std::string format = arguments.text("format");
     if (format.empty() && !arguments.flag("quiet") &&
         call.session.config("imagesFormat").is_string())

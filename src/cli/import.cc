@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "cli/commands.hh"
+#include "cli/progress.hh"
 #include "cli/session.hh"
 
 #include <unistd.h>
@@ -30,16 +31,18 @@ int run(Invocation& call) {
     options.message = call.arguments.text("message");
     options.platform = call.arguments.text("platform");
     options.changes = call.arguments.list("change");
-    if (is_url(words[0]))
-        throw Error(ErrorKind::unsupported,
-                    "import from a URL is not supported yet: fetch it and import the file");
     Fd file;
-    if (words[0] != "-")
+    if (is_url(words[0]))
+        options.url = words[0];
+    else if (words[0] != "-")
         file = with_context([&] { return sys::open(words[0], O_RDONLY); }, "reading the archive");
+    ProgressView view(STDERR_FILENO);
     call.session.ask([&](client::Client& daemon) {
         daemon.import_image(file ? file.get() : STDIN_FILENO, options,
                             [&](const api::ProgressMessage& message) {
-            if (message.status.starts_with("sha256:")) call.session.print_line(message.status);
+            if (message.status.starts_with("sha256:"))
+                return call.session.print_line(message.status);
+            if (!options.url.empty()) view.show(message);
         });
     });
     return 0;

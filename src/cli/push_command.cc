@@ -40,9 +40,18 @@ int run(Invocation& call) {
         return daemon.request_with({{"X-Registry-Auth", auth}}, "POST",
                                    "/images/" + reference.familiar_name() + "/push", query);
     });
+    std::string note;
     client::read_progress(response, [&](const api::ProgressMessage& message) {
         if (!quiet) view.show(message);
+        if (const json::Value& pushed = message.aux;
+            pushed["manifestPushedInsteadOfIndex"].is_bool())
+            note = fmt::format(
+                "\nInfo → Not all multiplatform-content is present and only the available "
+                "single-platform image was pushed\n         {} -> {}",
+                pushed["originalIndex"]["digest"].as_string(),
+                pushed["selectedManifest"]["digest"].as_string());
     });
+    if (!note.empty() && !quiet) call.session.print_line(note);
     if (quiet)
         call.session.print_line(all_tags ? reference.familiar_name()
                                          : reference.with_default_tag().canonical());

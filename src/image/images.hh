@@ -150,6 +150,10 @@ struct RegistryAccess {
     std::string user_agent;   ///< of the client
 };
 
+/// The AuthConfig for `repository` ("docker.io/library/busybox") of a map by registry, as
+/// X-Registry-Config has it, where a key may have a path: the longest that fits. Null without one.
+json::Value find_credentials(const json::Value& registries, const std::string& repository);
+
 struct PullOptions {
     std::string reference;  ///< as typed; without tag and digest: all tags
     std::string platform;   ///< "linux/arm64"; "" is this machine's
@@ -178,6 +182,8 @@ struct ImagesOptions {
     RegistrySettings registries{};
 };
 class Fetches;
+struct ImageIndex;
+struct IndexEntry;
 class Uploads;
 struct TransferReport;
 
@@ -198,6 +204,10 @@ public:
     /// name is malformed.
     ImagePointer get_image(std::string_view name) const;
     ImagePointer find_image(std::string_view name) const;
+    /// The index that a manifest was pulled from (the most complete one), with what of it is here.
+    std::optional<ImageIndex> find_index(const std::string& manifest) const;
+    /// The image's own manifest as an entry; nullopt when it is damaged.
+    std::optional<IndexEntry> find_manifest(const Image& image) const;
     /// Newest first.
     std::vector<ImagePointer> list() const;
     std::vector<HistoryEntry> history(std::string_view name) const;
@@ -223,7 +233,13 @@ public:
                                   const std::function<void(std::string_view line)>& progress,
                                   StopEvent* stop = nullptr);
     /// Makes an image of one layer from a tar (also compressed) and returns its id.
-    std::string import_image(int input_fd, const ImportOptions& options, StopEvent* stop = nullptr);
+    /// `check` may refuse before the image gets its name.
+    std::string import_image(int input_fd, const ImportOptions& options, StopEvent* stop = nullptr,
+                             const std::function<void()>& check = nullptr);
+    /// The same of what an http or https address has.
+    std::string import_url(const std::string& url, const ImportOptions& options,
+                           const RegistryAccess& access, const ProgressSink& progress,
+                           StopEvent* stop);
     /// Makes an image of the base's layers and the layer tar from `layer_fd` on top and returns its
     /// id. A tar without entries adds no layer.
     std::string commit(int layer_fd, const CommitOptions& options, StopEvent* stop = nullptr);
@@ -294,9 +310,19 @@ private:
     auto undo_on_failure(Body&& body);
     json::Object registry_request(const RegistryAccess& access, unsigned concurrency) const;
     json::Value known_digests(const std::string& repository, const std::string& platform) const;
+    /// What becomes of a tag: one manifest, or a whole index with its manifests.
     struct PushedImage {
         std::string id, manifest;
+        std::string index;                 ///< "" when the manifest goes alone
+        std::vector<std::string> members;  ///< manifests of the index
+        std::vector<std::string> blobs;    ///< everything that may have to go
+        json::Value note;                  ///< what Docker's clients are told, null for nothing
     };
+    void choose_platforms(PushedImage& image, const oci::Reference& reference,
+                          const std::string& platform) const;
+    bool write_digest(const std::string& reference, const std::string& id,
+                      const std::string& manifest);
+    void forget_displaced(const std::string& id);
     std::vector<std::pair<std::string, PushedImage>> find_pushed(
         const oci::Reference& reference) const;
     std::map<std::string, std::vector<std::string>> find_mounts(

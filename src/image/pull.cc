@@ -211,15 +211,20 @@ json::Value Images::known_digests(const std::string& repository,
 }
 
 void Images::write_pulled(const std::vector<Arrived>& arrived, const std::string& repository) {
+    if (arrived.empty()) return;  // nothing new: nothing to wait for the disk for
     const std::lock_guard changing(change_mutex_);
     db::Transaction transaction = database_.begin();
     for (const Arrived& image : arrived) {
         write_image(image);
         for (const std::string& reference : image.references)
             write_tag(reference, image.config, image.manifest);
+        const std::string digest = repository + "@" + image.digest;
+        const auto before = database_.query_one<std::string>(
+            "SELECT image FROM image_digests WHERE reference=?", digest);
         database_.execute(
             "INSERT OR REPLACE INTO image_digests(reference, image, manifest) VALUES(?,?,?)",
-            repository + "@" + image.digest, image.config, image.manifest);
+            digest, image.config, image.manifest);
+        if (before && std::get<0>(*before) != image.config) forget_displaced(std::get<0>(*before));
     }
     transaction.commit();
     database_.sync();

@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
+#include "image/image_index.hh"
 #include "image/images.hh"
 #include "image/state.hh"
 #include "image/transfer_run.hh"
@@ -50,12 +51,71 @@ std::vector<std::pair<std::string, Images::PushedImage>> Images::find_pushed(
         const oci::Reference candidate = oci::Reference::parse(tagged);
         if (candidate.name() == reference.name() &&
             (reference.tag().empty() || candidate.tag() == reference.tag()))
-            images.emplace_back(candidate.tag(), PushedImage{target.id, target.manifest});
+            images.emplace_back(candidate.tag(), PushedImage{.id = target.id,
+                                                             .manifest = target.manifest,
+                                                             .index = {},
+                                                             .members = {},
+                                                             .blobs = {},
+                                                             .note = {}});
     }
     if (images.empty())
         throw Error(ErrorKind::not_found, "An image does not exist locally with the tag: {}",
                     reference.familiar_name());
     return images;
+}
+
+/// An index goes as a whole when all of it is here, else the one manifest that the tag means, or
+/// that was asked for. Source: docker/cli, "Push a platform-specific manifest".
+void Images::choose_platforms(PushedImage& image, const oci::Reference& reference,
+                              const std::string& platform) const {
+    const auto index = find_index(image.manifest);
+    const auto add_manifest = [&] {
+        const auto manifest = oci::parse_manifest(store_.read_blob(image.manifest));
+        image.blobs = {image.manifest, manifest.config.digest.str()};
+        for (const oci::Descriptor& layer : manifest.layers)
+            image.blobs.push_back(layer.digest.str());
+    };
+    if (!platform.empty()) {
+        const oci::Platform wanted = oci::parse_platform(platform);
+        oci::Index here;
+        if (index)
+            for (const IndexEntry& entry : index->entries)
+                if (entry.is_available && entry.descriptor.platform)
+                    here.manifests.push_back(entry.descriptor);
+        const ImagePointer named = find_image(image.id);
+        if (const oci::Descriptor* chosen = oci::find_platform(here, wanted)) {
+            image.manifest = chosen->digest.str();
+            image.id = oci::parse_manifest(store_.read_blob(image.manifest)).config.digest.str();
+        } else if (!named || oci::match(wanted, named->config.platform) == 0) {
+            throw Error(ErrorKind::not_found,
+                        "image with reference {} was found but does not provide the specified "
+                        "platform ({})",
+                        reference.familiar(), platform);
+        }
+        return add_manifest();
+    }
+    if (!index || index->entries.size() < 2 || !index->is_complete()) {
+        add_manifest();
+        if (!index || index->entries.size() < 2) return;
+        const auto describe =
+            [](std::string_view type, const std::string& digest, std::uint64_t size) {
+            return json::Object{{"mediaType", type}, {"digest", digest}, {"size", size}};
+        };
+        for (const IndexEntry& entry : index->entries)
+            if (entry.descriptor.digest.str() == image.manifest)
+                image.note = json::Object{
+                    {"manifestPushedInsteadOfIndex", true},
+                    {"originalIndex", describe(index->media_type, index->digest, index->size)},
+                    {"selectedManifest", oci::to_json(entry.descriptor)}};
+        return;
+    }
+    image.index = index->digest;
+    image.blobs.push_back(index->digest);
+    for (const IndexEntry& entry : index->entries) {
+        image.members.push_back(entry.descriptor.digest.str());
+        image.blobs.push_back(entry.descriptor.digest.str());
+        image.blobs.insert(image.blobs.end(), entry.blobs.begin(), entry.blobs.end());
+    }
 }
 
 /// A manifest that names compressed layers takes the place of the one that did not.
@@ -66,6 +126,20 @@ void Images::replace_manifest(const std::string& id, const std::string& before,
                       before);
 }
 
+/// False when that is known.
+bool Images::write_digest(const std::string& reference, const std::string& id,
+                          const std::string& manifest) {
+    const auto current = state();
+    const auto known = current->digests.find(reference);
+    if (known != current->digests.end() && known->second.id == id &&
+        known->second.manifest == manifest)
+        return false;
+    database_.execute(
+        "INSERT OR REPLACE INTO image_digests(reference, image, manifest) VALUES(?,?,?)", reference,
+        id, manifest);
+    return true;
+}
+
 void Images::push(const PushOptions& options, const ProgressSink& progress, StopEvent* stop) {
     const oci::Reference reference = oci::Reference::parse(options.reference);
     if (!reference.digest().empty())
@@ -74,26 +148,20 @@ void Images::push(const PushOptions& options, const ProgressSink& progress, Stop
         if (progress) progress(line);
     };
     tell({.id = {}, .status = "The push refers to repository [" + reference.name() + "]"});
-    const auto wanted = find_pushed(reference);
+    auto wanted = find_pushed(reference);
 
     store::Lease lease = store_.make_lease();
     std::set<std::string> digests;
     json::Array images;
     std::vector<store::Lease> leases;
-    for (const auto& [tag, image] : wanted) {
-        const ImagePointer named = get_image(image.id);
-        if (!options.platform.empty() &&
-            oci::match(oci::parse_platform(options.platform), named->config.platform) == 0)
-            throw Error(ErrorKind::not_found,
-                        "image with reference {} was found but does not provide the specified "
-                        "platform ({})",
-                        reference.familiar(), options.platform);
-        leases.push_back(lease_image(*named));
-        lease.add_blob(image.manifest);
-        const auto manifest = oci::parse_manifest(store_.read_blob(image.manifest));
-        digests.insert({image.manifest, manifest.config.digest.str()});
-        for (const oci::Descriptor& layer : manifest.layers) digests.insert(layer.digest.str());
-        images.push_back(json::Object{{"tag", tag}, {"manifest", image.manifest}});
+    for (auto& [tag, image] : wanted) {
+        leases.push_back(lease_image(*get_image(image.id)));
+        choose_platforms(image, reference, options.platform);
+        digests.insert(image.blobs.begin(), image.blobs.end());
+        images.push_back(json::Object{{"tag", tag},
+                                      {"manifest", image.manifest},
+                                      {"index", image.index},
+                                      {"members", image.members}});
     }
     const auto mounts = find_mounts(reference, digests);
     json::Array blobs;
@@ -151,6 +219,7 @@ void Images::push(const PushOptions& options, const ProgressSink& progress, Stop
     };
     const TransferReport report = run_transfer(command, nullptr, stop);
     std::vector<Event> events;
+    bool is_new = false;
     {
         if (!report.images.empty()) {
             store_.adopt(staging, report.content, lease);
@@ -164,24 +233,35 @@ void Images::push(const PushOptions& options, const ProgressSink& progress, Stop
                              [&](const auto& candidate) { return candidate.first == done.tag; });
             if (image == wanted.end())
                 throw Error(ErrorKind::data_loss, "hull-transfer pushed tag {}", done.tag);
-            if (done.digest != image->second.manifest) {
+            const bool is_index = done.digest == image->second.index;
+            if (!is_index && done.digest != image->second.manifest) {
                 if (!store_.find_blob(done.digest))
                     throw Error(ErrorKind::data_loss, "hull-transfer did not bring {}",
                                 done.digest);
                 replace_manifest(image->second.id, image->second.manifest, done.digest);
+                is_new = true;
             }
-            database_.execute(
-                "INSERT OR REPLACE INTO image_digests(reference, image, manifest) VALUES(?,?,?)",
-                reference.name() + "@" + done.digest, image->second.id, done.digest);
             const ImagePointer named = find_image(image->second.id);
+            // A platform beside the one that has the name is no image of its own.
+            if (named)
+                is_new |= write_digest(reference.name() + "@" + done.digest, image->second.id,
+                                       is_index ? image->second.manifest : done.digest);
             events.push_back(
                 {"push", reference.with_tag(done.tag).familiar(), reference.familiar_name(),
                  named ? named->config.config.labels : std::map<std::string, std::string>()});
         }
         transaction.commit();
-        database_.sync();
-        reload();
+        if (is_new) {
+            database_.sync();
+            reload();
+        }
     }
+    for (const auto& [tag, image] : wanted)
+        if (!image.note.is_null()) {
+            TransferProgress note;
+            note.aux = image.note;
+            tell(note);
+        }
     for (const Pushed& done : pushed) {
         tell({.id = {},
               .status = fmt::format("{}: digest: {} size: {}", done.tag, done.digest, done.size)});

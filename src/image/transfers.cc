@@ -155,7 +155,8 @@ std::vector<std::string> Images::load(int input_fd,
     return lines;
 }
 
-std::string Images::import_image(int input_fd, const ImportOptions& options, StopEvent* stop) {
+std::string Images::import_image(int input_fd, const ImportOptions& options, StopEvent* stop,
+                                 const std::function<void()>& check) {
     std::string reference;
     if (!options.reference.empty()) {
         const auto parsed = oci::Reference::parse(options.reference);
@@ -176,6 +177,7 @@ std::string Images::import_image(int input_fd, const ImportOptions& options, Sto
                                input_fd, nullptr, stop, lease);
         if (arrived.size() != 1)
             throw Error(ErrorKind::data_loss, "hull-transfer made {} images", arrived.size());
+        if (check) check();
         const Arrived& image = arrived.front();
         const std::lock_guard changing(change_mutex_);
         db::Transaction transaction = database_.begin();

@@ -671,11 +671,15 @@ void run(const Options& options) {
     build::Builder builder({options.data_root, options.exec_root, programs}, engine, images, store,
                            database);
     // The build's own line says which image it waits for.
-    builder.set_fetch_image([&images](const std::string& reference, const std::string& platform,
-                                      const build::Sink&, StopEvent& build_stop) {
+    builder.set_fetch_image(
+        [&images](const std::string& reference, const std::string& platform,
+                  const json::Value& registries, const build::Sink&, StopEvent& build_stop) {
         const oci::Reference name = oci::Reference::parse(reference).with_default_tag();
+        image::RegistryAccess access;
+        access.credentials = image::find_credentials(registries, name.name());
         images.pull(
-            {name.canonical(), platform, {}}, [](const image::TransferProgress&) {}, &build_stop);
+            {name.canonical(), platform, std::move(access)}, [](const image::TransferProgress&) {},
+            &build_stop);
     });
 
     std::optional<server::AuditLog> audit;

@@ -20,20 +20,21 @@ constexpr std::string_view hub = "docker.io", hub_index = "https://index.docker.
 /// Asks one registry.
 class Asker {
 public:
-    Asker(const json::Value& request, const registry::Configuration& configuration)
+    Asker(const json::Value& request, const registry_client::Configuration& configuration)
         : request_(request),
           configuration_(configuration),
-          credentials_(registry::parse_credentials(request["auth"])),
+          credentials_(registry_client::parse_credentials(request["auth"])),
           name_(request["repository"].as_string()),
           repository_(configuration, name_, credentials_) {}
 
     json::Value answer();
 
 private:
-    registry::Registry& origin() { return *repository_.registries().back(); }
+    registry_client::Registry& origin() { return *repository_.registries().back(); }
     json::Value login();
     json::Value inspect();
     json::Value manifest();
+    json::Value referrers();
     json::Value put();
     json::Value search();
     oci::Platform platform_of(const oci::Manifest& manifest);
@@ -42,8 +43,8 @@ private:
                       const std::string& media_type);
 
     const json::Value& request_;
-    const registry::Configuration& configuration_;
-    const registry::Credentials credentials_;
+    const registry_client::Configuration& configuration_;
+    const registry_client::Credentials credentials_;
     const std::string name_;
     RemoteRepository repository_;
 };
@@ -53,16 +54,17 @@ json::Value Asker::answer() {
     if (question == "login") return login();
     if (question == "inspect") return inspect();
     if (question == "manifest") return manifest();
+    if (question == "referrers") return referrers();
     if (question == "put") return put();
     if (question == "search") return search();
     throw Error(ErrorKind::invalid_argument, "unknown question {}", question);
 }
 
 json::Value Asker::login() {
-    registry::Registry& registry = origin();
+    registry_client::Registry& registry = origin();
     try {
         return json::Object{{"identityToken", registry.check_login().identity_token}};
-    } catch (registry::ReplyError& error) {
+    } catch (registry_client::ReplyError& error) {
         if (error.message().find("Get \"") == std::string::npos)
             error.add_context(fmt::format("Get \"{}/v2/\"", registry.origin()));
         throw;
@@ -74,7 +76,7 @@ oci::Platform Asker::platform_of(const oci::Manifest& manifest) {
     const std::string& type = manifest.config.media_type;
     if (type != oci::media_type::oci_config && type != oci::media_type::docker_config) return {};
     std::string text;
-    repository_.on_first([&](registry::Registry& registry) {
+    repository_.on_first([&](registry_client::Registry& registry) {
         text = registry.get_blob(repository_.path(), manifest.config.digest,
                                  static_cast<std::uint64_t>(manifest.config.size));
     });
@@ -83,7 +85,7 @@ oci::Platform Asker::platform_of(const oci::Manifest& manifest) {
 
 json::Value Asker::inspect() {
     const std::string& reference = request_["reference"].as_string();
-    const registry::Document document = repository_.get_document(reference);
+    const registry_client::Document document = repository_.get_document(reference);
     const auto parsed = oci::parse_manifest_or_index(document.text, document.media_type);
     oci::Descriptor descriptor;
     descriptor.digest = document.digest;
@@ -105,7 +107,7 @@ json::Value Asker::inspect() {
 
 json::Value Asker::manifest() {
     const std::string& reference = request_["reference"].as_string();
-    registry::Document document = repository_.get_document(reference);
+    registry_client::Document document = repository_.get_document(reference);
     const auto parsed = oci::parse_manifest_or_index(document.text, document.media_type);
     json::Object result{{"text", document.text}, {"digest", document.digest.str()}};
     if (const auto* manifest = std::get_if<oci::Manifest>(&parsed)) {
@@ -118,20 +120,36 @@ json::Value Asker::manifest() {
     return result;
 }
 
+/// What refers to a tag or digest: signatures, SBOMs and other artifacts.
+json::Value Asker::referrers() {
+    const std::string& reference = request_["reference"].as_string();
+    const auto digest = oci::Digest::find(reference);
+    const oci::Digest subject = digest ? *digest : repository_.get_document(reference).digest;
+    return with_context(
+        [&]() -> json::Value {
+            json::Array list;
+            for (const oci::Descriptor& entry : origin().list_referrers(
+                     repository_.path(), subject, request_["artifactType"].as_string()))
+                list.push_back(oci::to_json(entry));
+            return json::Object{{"subject", subject.str()}, {"referrers", std::move(list)}};
+        },
+        "{}", repository_.shown(reference));
+}
+
 void Asker::put_manifest(const std::string& reference, const std::string& text,
                          const std::string& media_type) {
-    registry::with_retries(configuration_.attempts, [&] {
-        registry::Response response = origin().call(
+    registry_client::with_retries(configuration_.attempts, [&] {
+        registry_client::Response response = origin().call(
             [&] {
-            registry::Request request;
+            registry_client::Request request;
             request.method = "PUT";
             request.url = origin().url("v2/" + repository_.path() + "/manifests/" + reference);
             request.headers.add("Content-Type", media_type);
             request.body = text;
             return request;
             },
-            {registry::Registry::scope(repository_.path(), "pull,push")});
-        if (response.status / 100 != 2) registry::Registry::refuse(response);
+            {registry_client::Registry::scope(repository_.path(), "pull,push")});
+        if (response.status / 100 != 2) registry_client::Registry::refuse(response);
     });
 }
 
@@ -146,7 +164,7 @@ void Asker::bring(const json::Value& source) {
             ErrorKind::unsupported, "{} is on another registry than {}: copy it there first",
             from.familiar_name() + "@" + digest, oci::Reference::parse(name_).familiar_name());
     RemoteRepository other(configuration_, from_name, credentials_);
-    const registry::Document document = other.get_document(digest);
+    const registry_client::Document document = other.get_document(digest);
     const oci::Manifest manifest = oci::parse_manifest(document.text, document.media_type);
     Uploader uploader(origin(), repository_.path(), configuration_.attempts);
     std::vector<oci::Descriptor> blobs = manifest.layers;
@@ -172,11 +190,11 @@ json::Value Asker::put() {
 
 /// The search of Docker Hub and of what imitates it: GET /v1/search?q=TERM&n=LIMIT.
 json::Value Asker::search() {
-    registry::HttpClient client(configuration_.network);
+    registry_client::HttpClient client(configuration_.network);
     auto endpoints = configuration_.endpoints(repository_.domain(), credentials_);
-    registry::Endpoint& endpoint = endpoints.back();
-    if (repository_.domain() == hub) endpoint.base = registry::parse_url(hub_index);
-    registry::Request request;
+    registry_client::Endpoint& endpoint = endpoints.back();
+    if (repository_.domain() == hub) endpoint.base = registry_client::parse_url(hub_index);
+    registry_client::Request request;
     request.headers.add("User-Agent", configuration_.user_agent);
     if (!credentials_.username.empty()) request.headers.add("Authorization", credentials_.basic());
     const std::string path =
@@ -186,13 +204,13 @@ json::Value Asker::search() {
     const auto fetch = [&] {
         request.url = endpoint.base;
         request.url.target += path;
-        registry::Response response = client.follow(request, endpoint.tls);
-        if (response.status != 200) registry::Registry::refuse(response);
+        registry_client::Response response = client.follow(request, endpoint.tls);
+        if (response.status != 200) registry_client::Registry::refuse(response);
         text = response.read_text(max_search_bytes);
     };
     try {
         fetch();
-    } catch (const registry::ReplyError&) {
+    } catch (const registry_client::ReplyError&) {
         throw;
     } catch (const Error&) {
         if (!endpoint.may_be_plain) throw;
@@ -219,7 +237,7 @@ json::Value Asker::search() {
 
 }  // namespace
 
-void ask(const json::Value& request, const registry::Configuration& configuration,
+void ask(const json::Value& request, const registry_client::Configuration& configuration,
          Messages& messages) {
     messages.report(json::Object{{"result", Asker(request, configuration).answer()}});
 }

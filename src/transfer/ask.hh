@@ -14,7 +14,7 @@ namespace hull::transfer {
 ///   {"digest"};
 /// - "search": {"items"} for {"term", "limit"}.
 /// `request["repository"]` is canonical; "search" and "login" look at its registry only.
-void ask(const json::Value& request, const registry::Configuration& configuration,
+void ask(const json::Value& request, const registry_client::Configuration& configuration,
          Messages& messages);
 
 }  // namespace hull::transfer

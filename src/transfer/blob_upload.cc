@@ -14,8 +14,8 @@ namespace {
 
 constexpr std::size_t piece_bytes = 256UL << 10;
 
-registry::Request make_request(std::string method, registry::Url url) {
-    registry::Request request;
+registry_client::Request make_request(std::string method, registry_client::Url url) {
+    registry_client::Request request;
     request.method = std::move(method);
     request.url = std::move(url);
     return request;
@@ -32,32 +32,32 @@ std::uint64_t bytes_of_range(std::string_view range) {
 
 }  // namespace
 
-std::string Uploader::location_of(const registry::Response& response) const {
+std::string Uploader::location_of(const registry_client::Response& response) const {
     const std::string location(response.headers.get("Location"));
     if (location.empty())
         throw Error(ErrorKind::unavailable, "the registry does not say where to send it");
-    return registry::resolve_url(response.url, location).str();
+    return registry_client::resolve_url(response.url, location).str();
 }
 
 bool Uploader::exists(const oci::Descriptor& blob) {
     bool found = false;
-    registry::with_retries(attempts_, [&] {
-        registry::Response response = registry_.call(
+    registry_client::with_retries(attempts_, [&] {
+        registry_client::Response response = registry_.call(
             [&] {
             return make_request("HEAD",
                                 registry_.url("v2/" + repository_ + "/blobs/" + blob.digest.str()));
             },
             scopes(), true);
         found = response.status == 200;
-        if (!found && response.status != 404) registry::Registry::refuse(response);
+        if (!found && response.status != 404) registry_client::Registry::refuse(response);
     });
     return found;
 }
 
 bool Uploader::mount(const Upload& upload, const std::string& from, std::string& location) {
     std::vector<std::string> with_source = scopes();
-    with_source.push_back(registry::Registry::scope(from, "pull"));
-    registry::Response response = registry_.call(
+    with_source.push_back(registry_client::Registry::scope(from, "pull"));
+    registry_client::Response response = registry_.call(
         [&] {
         return make_request(
             "POST",
@@ -71,17 +71,18 @@ bool Uploader::mount(const Upload& upload, const std::string& from, std::string&
 }
 
 std::string Uploader::begin() {
-    registry::Response response = registry_.call(
+    registry_client::Response response = registry_.call(
         [&] { return make_request("POST", registry_.url(uploads_path())); }, scopes());
-    if (response.status != 202) registry::Registry::refuse(response);
+    if (response.status != 202) registry_client::Registry::refuse(response);
     return location_of(response);
 }
 
 /// How much of it the registry has; nullopt when it has forgotten the upload.
 std::optional<std::uint64_t> Uploader::find_offset(std::string& location) {
-    registry::Response response =
+    registry_client::Response response =
         registry_.call([&] { return make_request("GET", registry_.url(location)); }, scopes());
-    if (response.status >= 500 || response.status == 429) registry::Registry::refuse(response);
+    if (response.status >= 500 || response.status == 429)
+        registry_client::Registry::refuse(response);
     if (response.status != 204 && response.status != 202) return std::nullopt;
     if (response.headers.find("Location")) location = location_of(response);
     return bytes_of_range(response.headers.get("Range"));
@@ -91,13 +92,13 @@ void Uploader::send(const Upload& upload, std::string& location, std::uint64_t o
                     const Listener& listener) {
     const auto size = static_cast<std::uint64_t>(upload.blob.size);
     std::string piece;
-    registry::Response response = registry_.call(
+    registry_client::Response response = registry_.call(
         [&] {
-        registry::Request request = make_request("PATCH", registry_.url(location));
+        registry_client::Request request = make_request("PATCH", registry_.url(location));
         request.headers.add("Content-Type", "application/octet-stream");
         request.headers.add("Content-Range", fmt::format("{}-{}", offset, size > 0 ? size - 1 : 0));
         std::uint64_t at = offset;
-        request.source = registry::Request::Source{
+        request.source = registry_client::Request::Source{
             size - offset, [&upload, &listener, &piece, at, size]() mutable {
                 piece.resize(std::min<std::uint64_t>(piece_bytes, size - at));
                 const ssize_t count =
@@ -111,20 +112,20 @@ void Uploader::send(const Upload& upload, std::string& location, std::uint64_t o
         return request;
         },
         scopes());
-    if (response.status != 202) registry::Registry::refuse(response);
+    if (response.status != 202) registry_client::Registry::refuse(response);
     if (response.headers.find("Location")) location = location_of(response);
 }
 
 void Uploader::commit(const Upload& upload, const std::string& location) {
-    registry::Response response = registry_.call(
+    registry_client::Response response = registry_.call(
         [&] {
-        registry::Url url = registry_.url(location);
+        registry_client::Url url = registry_.url(location);
         url.target += url.target.find('?') == std::string::npos ? '?' : '&';
         url.target += "digest=" + http::encode_percent(upload.blob.digest.str());
         return make_request("PUT", url);
         },
         scopes());
-    if (response.status != 201) registry::Registry::refuse(response);
+    if (response.status != 201) registry_client::Registry::refuse(response);
 }
 
 bool Uploader::mount_only(const oci::Descriptor& blob, const std::string& from) {
@@ -145,12 +146,12 @@ UploadResult Uploader::run(const Upload& upload, const Listener& listener) {
         location = upload.location;
         is_new = false;
     }
-    registry::with_retries(attempts_, [&] {
+    registry_client::with_retries(attempts_, [&] {
         std::optional<std::uint64_t> offset;
         try {
             if (!location.empty()) offset = is_new ? 0 : find_offset(location);
         } catch (const Error& error) {
-            if (registry::is_transient(error)) throw;
+            if (registry_client::is_transient(error)) throw;
         }
         if (!offset || *offset > static_cast<std::uint64_t>(upload.blob.size)) {
             location = begin();
@@ -163,13 +164,14 @@ UploadResult Uploader::run(const Upload& upload, const Listener& listener) {
                 send(upload, location, *offset, listener);
             listener.begun(location);
             commit(upload, location);
-        } catch (const registry::ReplyError& error) {
+        } catch (const registry_client::ReplyError& error) {
             // An upload that was forgotten, or that held something else before, begins anew.
             const bool begins_anew = error.code() == "BLOB_UPLOAD_UNKNOWN" ||
                                      (error.code() == "DIGEST_INVALID" && *offset > 0);
             if (!begins_anew) throw;
             location.clear();
-            throw registry::ReplyError(ErrorKind::unavailable, 503, error.code(), error.message());
+            throw registry_client::ReplyError(ErrorKind::unavailable, 503, error.code(),
+                                              error.message());
         }
         listener.begun("");
     });

@@ -32,7 +32,7 @@ public:
         /// with.
         std::function<void(const std::string& location)> begun;
     };
-    Uploader(registry::Registry& registry, std::string repository, unsigned attempts)
+    Uploader(registry_client::Registry& registry, std::string repository, unsigned attempts)
         : registry_(registry), repository_(std::move(repository)), attempts_(attempts) {}
 
     /// Nothing is sent that the registry has or can mount. Goes on where an upload broke.
@@ -49,12 +49,12 @@ private:
               const Listener& listener);
     void commit(const Upload& upload, const std::string& location);
     std::vector<std::string> scopes() const {
-        return {registry::Registry::scope(repository_, "pull,push")};
+        return {registry_client::Registry::scope(repository_, "pull,push")};
     }
     std::string uploads_path() const { return "v2/" + repository_ + "/blobs/uploads/"; }
-    std::string location_of(const registry::Response& response) const;
+    std::string location_of(const registry_client::Response& response) const;
 
-    registry::Registry& registry_;
+    registry_client::Registry& registry_;
     const std::string repository_;
     const unsigned attempts_;
 };

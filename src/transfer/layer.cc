@@ -3,6 +3,7 @@
 #include "archive/erofs_reader.hh"
 #include "archive/tar_fields.hh"
 #include "base/sys.hh"
+#include "transfer/background_hash.hh"
 
 #include <sys/stat.h>
 
@@ -139,7 +140,7 @@ ConvertedLayer convert_layer(Staging& staging, archive::ByteSource& source,
         layer.compression = plain.compression();
         const bool hashes =
             hashing == Hashing::always || layer.compression != archive::Compression::none;
-        Sha256 hash;
+        BackgroundHash hash;
         archive::TeeSource hashed(plain, [&](std::span<const std::byte> chunk) {
             if (hashes) hash.update(chunk);
             layer.size += chunk.size();

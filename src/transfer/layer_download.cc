@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 
+#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -14,6 +15,7 @@ namespace hull::transfer {
 namespace {
 
 constexpr std::size_t buffer_bytes = 256UL << 10;
+constexpr std::uint64_t writeback_bytes = 8UL << 20;
 
 std::size_t read_at(int fd, std::span<std::byte> into, std::uint64_t offset) {
     for (;;) {
@@ -33,9 +35,9 @@ std::optional<std::uint64_t> start_of_range(std::string_view content_range) {
 
 }  // namespace
 
-LayerDownload::LayerDownload(std::vector<registry::Registry*> registries, std::string repository,
-                             oci::Descriptor blob, int file, unsigned attempts,
-                             std::function<void(std::uint64_t)> progress)
+LayerDownload::LayerDownload(std::vector<registry_client::Registry*> registries,
+                             std::string repository, oci::Descriptor blob, int file,
+                             unsigned attempts, std::function<void(std::uint64_t)> progress)
     : registries_(std::move(registries)),
       repository_(std::move(repository)),
       blob_(std::move(blob)),
@@ -69,7 +71,7 @@ void LayerDownload::run() {
         take_present();
         for (std::size_t i = 0; done_ < size_; ++i) {
             try {
-                registry::with_retries(attempts_, [&] { fetch(*registries_[i]); });
+                registry_client::with_retries(attempts_, [&] { fetch(*registries_[i]); });
             } catch (const Error& error) {
                 if (i + 1 == registries_.size() || error.error_number() == ENOSPC) throw;
             }
@@ -117,6 +119,11 @@ void LayerDownload::append(std::span<const std::byte> bytes) {
     sys::pwrite_all(file_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, done_);
     hash_.update(bytes);
     done_ += bytes.size();
+    if (done_ >= handed_over_ + writeback_bytes) {  // the disk works while we do
+        ::sync_file_range(file_, static_cast<off_t>(handed_over_),
+                          static_cast<off_t>(done_ - handed_over_), SYNC_FILE_RANGE_WRITE);
+        handed_over_ = done_;
+    }
     {
         const std::lock_guard lock(mutex_);
         available_ = done_;
@@ -125,14 +132,31 @@ void LayerDownload::append(std::span<const std::byte> bytes) {
     progress_(done_);
 }
 
-void LayerDownload::fetch(registry::Registry& registry) {
+/// From the registry, else from where the manifest says that the layer is to be had: those that
+/// must not be distributed are at their author's only.
+registry_client::Response LayerDownload::open(registry_client::Registry& registry) {
+    try {
+        return registry.open_blob(repository_, blob_.digest, 0);
+    } catch (const registry_client::ReplyError& error) {
+        if (error.status() != 404 || blob_.urls.empty()) throw;
+    }
+    for (std::size_t i = 0;; ++i) {
+        try {
+            return registry.open_elsewhere(blob_.urls[i], 0);
+        } catch (const Error&) {
+            if (i + 1 == blob_.urls.size()) throw;
+        }
+    }
+}
+
+void LayerDownload::fetch(registry_client::Registry& registry) {
     if (done_ == size_) return;
     std::uint64_t skip = 0;
-    std::optional<registry::Response> response;
+    std::optional<registry_client::Response> response;
     if (done_ > 0) {
         try {
             response.emplace(registry.open_blob(repository_, blob_.digest, done_));
-        } catch (const registry::ReplyError& error) {
+        } catch (const registry_client::ReplyError& error) {
             if (error.status() != 416) throw;
         }
         // A server that answers with another range than was asked for gets no second chance.
@@ -141,7 +165,7 @@ void LayerDownload::fetch(registry::Registry& registry) {
             response.reset();
         if (!response || response->status == 200) skip = done_;
     }
-    if (!response) response.emplace(registry.open_blob(repository_, blob_.digest, 0));
+    if (!response) response.emplace(open(registry));
     if (const auto length = response->content_length()) {
         const std::uint64_t total = *length + (skip > 0 ? 0 : done_);
         if (total != size_)

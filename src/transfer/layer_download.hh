@@ -21,7 +21,7 @@ namespace hull::transfer {
 class LayerDownload {
 public:
     /// `progress` is told how many bytes are there.
-    LayerDownload(std::vector<registry::Registry*> registries, std::string repository,
+    LayerDownload(std::vector<registry_client::Registry*> registries, std::string repository,
                   oci::Descriptor blob, int file, unsigned attempts,
                   std::function<void(std::uint64_t)> progress);
     ~LayerDownload();
@@ -38,10 +38,11 @@ public:
 private:
     void run();
     void take_present();
-    void fetch(registry::Registry& registry);
+    registry_client::Response open(registry_client::Registry& registry);
+    void fetch(registry_client::Registry& registry);
     void append(std::span<const std::byte> bytes);
 
-    std::vector<registry::Registry*> registries_;
+    std::vector<registry_client::Registry*> registries_;
     const std::string repository_;
     const oci::Descriptor blob_;
     const std::uint64_t size_;
@@ -51,6 +52,7 @@ private:
     bool was_resumed_ = false;
     Sha256 hash_;
     std::uint64_t done_ = 0;
+    std::uint64_t handed_over_ = 0;  ///< what is before was given to the disk
 
     std::mutex mutex_;
     std::condition_variable changed_;

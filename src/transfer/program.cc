@@ -5,6 +5,7 @@
 #include "oci/reference.hh"
 #include "registry/client/configuration.hh"
 #include "transfer/ask.hh"
+#include "transfer/fetch.hh"
 #include "transfer/import.hh"
 #include "transfer/load.hh"
 #include "transfer/pull.hh"
@@ -93,9 +94,11 @@ Fd open_staging(const Arguments& arguments) {
 /// What speaks to registries: its request, with secrets in it, comes on descriptor 0.
 void run_online(const Arguments& arguments, Messages& messages) {
     const json::Value request = json::parse(read_all(0));
-    auto configuration = registry::Configuration::parse(request["registries"]);
-    const std::string repository = request["repository"].as_string();
-    configuration.read_files(oci::Reference::parse(repository).domain());
+    auto configuration = registry_client::Configuration::parse(request["registries"]);
+    configuration.read_files(
+        arguments.verb == "fetch"
+            ? registry_client::parse_url(request["url"].as_string()).authority()
+            : oci::Reference::parse(request["repository"].as_string()).domain());
     Fd directory = open_staging(arguments);
     linux_::enter_sandbox({.uid = *arguments.uid,
                            .directory = directory.get(),
@@ -104,16 +107,24 @@ void run_online(const Arguments& arguments, Messages& messages) {
                            .dies_with_parent = true});
     // From here on bytes of strangers may be read.
     Staging staging(std::move(directory), arguments.staging);
+    if (arguments.verb != "ask")
+        configuration.on_warning = [&messages](const std::string& text) {
+            messages.report(
+                json::Object{{"state", json::Object{{"id", ""}, {"status", "Warning: " + text}}}});
+        };
     if (arguments.verb == "pull")
         pull(request, configuration, staging, messages, 1);
     else if (arguments.verb == "push")
         push(request, configuration, staging, messages);
+    else if (arguments.verb == "fetch")
+        fetch(request, configuration, messages, 1);
     else
         ask(request, configuration, messages);
 }
 
 void run(const Arguments& arguments, Messages& messages) {
-    if (arguments.verb == "pull" || arguments.verb == "push" || arguments.verb == "ask")
+    if (arguments.verb == "pull" || arguments.verb == "push" || arguments.verb == "ask" ||
+        arguments.verb == "fetch")
         return run_online(arguments, messages);
     const bool is_save = arguments.verb == "save", is_commit = arguments.verb == "commit";
     // What comes from the daemon is read first: in the sandbox its paths mean nothing.

@@ -36,7 +36,7 @@ struct Job {
 
 class Puller {
 public:
-    Puller(const json::Value& request, const registry::Configuration& configuration,
+    Puller(const json::Value& request, const registry_client::Configuration& configuration,
            Staging& staging, Messages& messages, int answer_fd)
         : request_(request),
           configuration_(configuration),
@@ -44,7 +44,7 @@ public:
           messages_(messages),
           answer_fd_(answer_fd),
           repository_(configuration, request["repository"].as_string(),
-                      registry::parse_credentials(request["auth"])) {}
+                      registry_client::parse_credentials(request["auth"])) {}
 
     void run();
 
@@ -69,7 +69,7 @@ private:
     }
 
     const json::Value& request_;
-    const registry::Configuration& configuration_;
+    const registry_client::Configuration& configuration_;
     Staging& staging_;
     Messages& messages_;
     const int answer_fd_;
@@ -352,7 +352,7 @@ void Puller::convert_late(const RemoteImage& image) {
 
 }  // namespace
 
-void pull(const json::Value& request, const registry::Configuration& configuration,
+void pull(const json::Value& request, const registry_client::Configuration& configuration,
           Staging& staging, Messages& messages, int answer_fd) {
     Puller(request, configuration, staging, messages, answer_fd).run();
 }

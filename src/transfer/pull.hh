@@ -13,7 +13,7 @@ namespace hull::transfer {
 /// documents and the image, as a load does.
 /// `request`: {"repository": canonical name, "tags": [tag or digest] | "allTags": true,
 /// "platform", "known": {tag: digest}, "auth": credentials}.
-void pull(const json::Value& request, const registry::Configuration& configuration,
+void pull(const json::Value& request, const registry_client::Configuration& configuration,
           Staging& staging, Messages& messages, int answer_fd);
 
 }  // namespace hull::transfer

@@ -37,6 +37,7 @@ struct LayerPush {
     std::string id;  ///< as users see it
     oci::Descriptor blob;
     oci::Digest diff_id;
+    bool stays_plain = false;
     Fd compressed{};  ///< ours, when it was stored plain
 };
 
@@ -65,22 +66,27 @@ std::string read_whole(int fd, std::uint64_t size) {
 
 class Pusher {
 public:
-    Pusher(const json::Value& request, const registry::Configuration& configuration,
+    Pusher(const json::Value& request, const registry_client::Configuration& configuration,
            Staging& staging, Messages& messages);
     void run();
 
 private:
-    void push_image(const std::string& tag, const oci::Digest& manifest_digest);
+    void push_image(const std::string& reference, const oci::Digest& manifest_digest,
+                    bool keeps_digest);
+    void push_index(const std::string& tag, const json::Value& image);
+    void tell_pushed(const std::string& tag, const std::string& text);
     void push_layers(std::vector<LayerPush>& layers);
     void push_layer(LayerPush& layer);
     void compress(LayerPush& layer);
     void upload(const std::string& id, const oci::Descriptor& blob, int file);
     void put_manifest(const std::string& tag, const std::string& text, const std::string& type);
+    bool has_manifest(const std::string& reference, const oci::Digest& digest);
     const StoredBlob& get_blob(const oci::Digest& digest) const;
     void state(const std::string& id, std::string_view status, std::uint64_t current = 0,
                std::uint64_t total = 0);
     std::string shown(const std::string& tag) const {
-        return oci::Reference::parse(name_).familiar_name() + ":" + tag;
+        return oci::Reference::parse(name_).familiar_name() +
+               (tag.find(':') == std::string::npos ? ":" : "@") + tag;
     }
     [[noreturn]] void fail(const Error& error) {
         messages_.error(error);  // the other threads are in transfers that nobody wants any more
@@ -88,18 +94,19 @@ private:
     }
 
     const json::Value& request_;
-    const registry::Configuration& configuration_;
+    const registry_client::Configuration& configuration_;
     Staging& staging_;
     Messages& messages_;
     std::string name_, path_;
     std::map<oci::Digest, StoredBlob> blobs_;
-    registry::HttpClient client_;
-    std::unique_ptr<registry::Registry> registry_;
+    registry_client::HttpClient client_;
+    std::unique_ptr<registry_client::Registry> registry_;
+    std::atomic<bool> has_sent_ = false;  ///< something that the registry did not have
     std::mutex mutex_;
     std::map<oci::Digest, oci::Descriptor> compressed_;  ///< by the plain blob
 };
 
-Pusher::Pusher(const json::Value& request, const registry::Configuration& configuration,
+Pusher::Pusher(const json::Value& request, const registry_client::Configuration& configuration,
                Staging& staging, Messages& messages)
     : request_(request),
       configuration_(configuration),
@@ -114,10 +121,10 @@ Pusher::Pusher(const json::Value& request, const registry::Configuration& config
             static_cast<int>(blob["fd"].as_int()), blob["size"].as_uint(),
             blob["mounts"].as_strings(), blob["location"].as_string()};
     // Mirrors are for pulls: the last endpoint is the registry itself.
-    auto endpoints =
-        configuration.endpoints(reference.domain(), registry::parse_credentials(request["auth"]));
-    registry_ =
-        std::make_unique<registry::Registry>(client_, configuration, std::move(endpoints.back()));
+    auto endpoints = configuration.endpoints(reference.domain(),
+                                             registry_client::parse_credentials(request["auth"]));
+    registry_ = std::make_unique<registry_client::Registry>(client_, configuration,
+                                                            std::move(endpoints.back()));
 }
 
 const StoredBlob& Pusher::get_blob(const oci::Digest& digest) const {
@@ -141,11 +148,33 @@ void Pusher::run() {
     registry_->ping();
     for (const json::Value& image : request_["images"].as_array()) {
         const std::string& tag = image["tag"].as_string();
-        push_image(tag, oci::Digest::parse(image["manifest"].as_string()));
+        if (image["index"].as_string().empty())
+            push_image(tag, oci::Digest::parse(image["manifest"].as_string()), false);
+        else
+            push_index(tag, image);
     }
 }
 
-void Pusher::push_image(const std::string& tag, const oci::Digest& manifest_digest) {
+/// Its manifests first: a registry takes no index whose manifests it does not have.
+void Pusher::push_index(const std::string& tag, const json::Value& image) {
+    for (const std::string& member : image["members"].as_strings())
+        push_image(member, oci::Digest::parse(member), true);
+    const StoredBlob& stored = get_blob(oci::Digest::parse(image["index"].as_string()));
+    const std::string text = read_whole(stored.fd, stored.size);
+    put_manifest(tag, text, oci::parse_index(text).media_type);
+    tell_pushed(tag, text);
+}
+
+void Pusher::tell_pushed(const std::string& tag, const std::string& text) {
+    messages_.report(json::Object{{"pushed", json::Object{{"tag", tag},
+                                                          {"digest", oci::Digest::of(text).str()},
+                                                          {"size", text.size()}}}});
+}
+
+/// `keeps_digest`: an index names the manifest as it is, so that plain layers stay plain; it is the
+/// index then that is told about.
+void Pusher::push_image(const std::string& reference, const oci::Digest& manifest_digest,
+                        bool keeps_digest) {
     const StoredBlob& stored = get_blob(manifest_digest);
     std::string text = read_whole(stored.fd, stored.size);
     oci::Manifest manifest = oci::parse_manifest(text);
@@ -162,33 +191,33 @@ void Pusher::push_image(const std::string& tag, const oci::Digest& manifest_dige
         if (is_repeated) continue;
         const oci::Digest& id =
             i < config.diff_ids.size() ? config.diff_ids[i] : manifest.layers[i].digest;
-        if (const auto known = compressed_.find(blob.digest); known != compressed_.end()) continue;
-        layers.push_back({std::string(id.hex().substr(0, 12)), blob, id});
+        if (!keeps_digest && compressed_.contains(blob.digest)) continue;
+        layers.push_back({std::string(id.hex().substr(0, 12)), blob, id, keeps_digest});
     }
     for (const LayerPush& layer : layers) state(layer.id, "Preparing");
     push_layers(layers);
 
     bool is_changed = false;
-    for (oci::Descriptor& layer : manifest.layers)
-        if (const auto better = compressed_.find(layer.digest); better != compressed_.end()) {
-            layer.digest = better->second.digest;
-            layer.size = better->second.size;
-            layer.media_type = better->second.media_type;
-            is_changed = true;
-        }
+    if (!keeps_digest)
+        for (oci::Descriptor& layer : manifest.layers)
+            if (const auto better = compressed_.find(layer.digest); better != compressed_.end()) {
+                layer.digest = better->second.digest;
+                layer.size = better->second.size;
+                layer.media_type = better->second.media_type;
+                is_changed = true;
+            }
     if (is_changed) text = json::dump(oci::to_json(manifest));
-    with_context([&] { upload("", manifest.config, config_blob.fd); }, "{}: config {}", shown(tag),
-                 manifest.config.digest.str());
-    put_manifest(tag, text, manifest.media_type);
+    with_context([&] { upload("", manifest.config, config_blob.fd); }, "{}: config {}",
+                 shown(reference), manifest.config.digest.str());
+    put_manifest(reference, text, manifest.media_type);
+    const oci::Digest digest = oci::Digest::of(text);
     if (is_changed) {
         BlobWriter writer(staging_);
         writer.write(std::as_bytes(std::span(text)));
-        messages_.blob(oci::Digest::of(text), text.size(), writer.name());
-        messages_.image(manifest.config.digest, oci::Digest::of(text), {name_ + ":" + tag});
+        messages_.blob(digest, text.size(), writer.name());
+        messages_.image(manifest.config.digest, digest, {name_ + ":" + reference});
     }
-    const oci::Digest digest = oci::Digest::of(text);
-    messages_.report(json::Object{
-        {"pushed", json::Object{{"tag", tag}, {"digest", digest.str()}, {"size", text.size()}}}});
+    if (!keeps_digest) tell_pushed(reference, text);
 }
 
 void Pusher::push_layers(std::vector<LayerPush>& layers) {
@@ -222,7 +251,7 @@ void Pusher::push_layer(LayerPush& layer) {
         return;
     }
     int file = get_blob(layer.blob.digest).fd;
-    if (is_plain_layer(layer.blob.media_type)) {
+    if (is_plain_layer(layer.blob.media_type) && !layer.stays_plain) {
         compress(layer);
         file = layer.compressed.get();
     }
@@ -282,6 +311,7 @@ void Pusher::upload(const std::string& id, const oci::Descriptor& blob, int file
     };
     const UploadResult result =
         Uploader(*registry_, path_, configuration_.attempts).run(upload, listener);
+    if (result.outcome != UploadOutcome::existed) has_sent_ = true;
     if (id.empty()) return;
     switch (result.outcome) {
         case UploadOutcome::existed: state(id, "Layer already exists"); break;
@@ -290,22 +320,41 @@ void Pusher::upload(const std::string& id, const oci::Descriptor& blob, int file
     }
 }
 
+/// Whether the registry has all of it under that name already: asking takes a tenth of what putting
+/// it once more does, which registries write to their disks. "No" when it does not say.
+bool Pusher::has_manifest(const std::string& reference, const oci::Digest& digest) {
+    registry_client::Response response = registry_->call(
+        [&] {
+        registry_client::Request request;
+        request.method = "HEAD";
+        request.url = registry_->url("v2/" + path_ + "/manifests/" + reference);
+        for (const std::string_view type :
+             {oci::media_type::docker_manifest, oci::media_type::docker_list,
+              oci::media_type::oci_manifest, oci::media_type::oci_index})
+            request.headers.add("Accept", std::string(type));
+        return request;
+        },
+        {registry_client::Registry::scope(path_, "pull,push")}, true);
+    return response.status == 200 && response.headers.get("Docker-Content-Digest") == digest.str();
+}
+
 void Pusher::put_manifest(const std::string& tag, const std::string& text,
                           const std::string& type) {
     with_context(
         [&] {
-        registry::with_retries(configuration_.attempts, [&] {
-            registry::Response response = registry_->call(
+        if (!has_sent_ && has_manifest(tag, oci::Digest::of(text))) return;
+        registry_client::with_retries(configuration_.attempts, [&] {
+            registry_client::Response response = registry_->call(
                 [&] {
-                registry::Request request;
+                registry_client::Request request;
                 request.method = "PUT";
                 request.url = registry_->url("v2/" + path_ + "/manifests/" + tag);
                 request.headers.add("Content-Type", type);
                 request.body = text;
                 return request;
                 },
-                {registry::Registry::scope(path_, "pull,push")});
-            if (response.status / 100 != 2) registry::Registry::refuse(response);
+                {registry_client::Registry::scope(path_, "pull,push")});
+            if (response.status / 100 != 2) registry_client::Registry::refuse(response);
             const auto said = oci::Digest::find(response.headers.get("Docker-Content-Digest"));
             if (said && *said != oci::Digest::of(text))
                 throw Error(ErrorKind::data_loss, "the registry stored {} instead of {}",
@@ -317,7 +366,7 @@ void Pusher::put_manifest(const std::string& tag, const std::string& text,
 
 }  // namespace
 
-void push(const json::Value& request, const registry::Configuration& configuration,
+void push(const json::Value& request, const registry_client::Configuration& configuration,
           Staging& staging, Messages& messages) {
     Pusher(request, configuration, staging, messages).run();
 }

@@ -12,7 +12,7 @@ namespace hull::transfer {
 /// `request`: {"repository": canonical name, "images": [{"tag", "manifest"}], "blobs": [{"digest",
 /// "fd", "size", "mounts": [repository], "location"}], "auth": credentials}. Reports "begun"
 /// {blob, location} for uploads that can go on later, and "pushed" {tag, digest, size}.
-void push(const json::Value& request, const registry::Configuration& configuration,
+void push(const json::Value& request, const registry_client::Configuration& configuration,
           Staging& staging, Messages& messages);
 
 }  // namespace hull::transfer

@@ -18,7 +18,7 @@ bool is_config_type(std::string_view type) {
 
 }  // namespace
 
-void throw_pull_error(const registry::ReplyError& error, const std::string& shown,
+void throw_pull_error(const registry_client::ReplyError& error, const std::string& shown,
                       const std::string& familiar_name) {
     if (error.code() == "DENIED" || (error.status() == 403 && error.code().empty()))
         throw Error(ErrorKind::not_found,
@@ -31,20 +31,20 @@ void throw_pull_error(const registry::ReplyError& error, const std::string& show
     if (error.code() == "NAME_UNKNOWN")
         throw Error(ErrorKind::not_found, "repository {} not found: {}", familiar_name,
                     error.message());
-    throw registry::ReplyError(error.kind(), error.status(), error.code(),
-                               shown + ": " + error.message());
+    throw registry_client::ReplyError(error.kind(), error.status(), error.code(),
+                                      shown + ": " + error.message());
 }
 
-RemoteRepository::RemoteRepository(const registry::Configuration& configuration,
+RemoteRepository::RemoteRepository(const registry_client::Configuration& configuration,
                                    const std::string& name,
-                                   const registry::Credentials& credentials)
+                                   const registry_client::Credentials& credentials)
     : client_(configuration.network) {
     const oci::Reference reference = oci::Reference::parse(name);
     domain_ = reference.domain();
     path_ = reference.path();
-    for (registry::Endpoint& endpoint : configuration.endpoints(domain_, credentials))
-        registries_.push_back(
-            std::make_unique<registry::Registry>(client_, configuration, std::move(endpoint)));
+    for (registry_client::Endpoint& endpoint : configuration.endpoints(domain_, credentials))
+        registries_.push_back(std::make_unique<registry_client::Registry>(client_, configuration,
+                                                                          std::move(endpoint)));
 }
 
 std::string RemoteRepository::shown(const std::string& reference) const {
@@ -52,14 +52,14 @@ std::string RemoteRepository::shown(const std::string& reference) const {
     return name + (reference.find(':') == std::string::npos ? ":" : "@") + reference;
 }
 
-std::vector<registry::Registry*> RemoteRepository::registries() const {
-    std::vector<registry::Registry*> all{registries_[chosen_].get()};
+std::vector<registry_client::Registry*> RemoteRepository::registries() const {
+    std::vector<registry_client::Registry*> all{registries_[chosen_].get()};
     for (std::size_t i = 0; i < registries_.size(); ++i)
         if (i != chosen_) all.push_back(registries_[i].get());
     return all;
 }
 
-void RemoteRepository::on_first(const std::function<void(registry::Registry&)>& attempt) {
+void RemoteRepository::on_first(const std::function<void(registry_client::Registry&)>& attempt) {
     for (std::size_t i = 0;; ++i) {
         try {
             attempt(*registries_[i]);
@@ -74,21 +74,22 @@ void RemoteRepository::on_first(const std::function<void(registry::Registry&)>& 
 std::optional<oci::Digest> RemoteRepository::find_digest(const std::string& reference) {
     std::optional<oci::Digest> digest;
     try {
-        on_first(
-            [&](registry::Registry& registry) { digest = registry.find_digest(path_, reference); });
-    } catch (const registry::ReplyError&) {
+        on_first([&](registry_client::Registry& registry) {
+            digest = registry.find_digest(path_, reference);
+        });
+    } catch (const registry_client::ReplyError&) {
         // GET will fail as well, and say why.
     }
     return digest;
 }
 
-registry::Document RemoteRepository::get_document(const std::string& reference) {
-    registry::Document document;
+registry_client::Document RemoteRepository::get_document(const std::string& reference) {
+    registry_client::Document document;
     try {
-        on_first([&](registry::Registry& registry) {
+        on_first([&](registry_client::Registry& registry) {
             document = registry.get_manifest(path_, reference);
         });
-    } catch (const registry::ReplyError& error) {
+    } catch (const registry_client::ReplyError& error) {
         throw_pull_error(error, shown(reference),
                          oci::Reference::parse(domain_ + "/" + path_).familiar_name());
     } catch (Error& error) {
@@ -103,7 +104,7 @@ RemoteImage RemoteRepository::get_image(const std::string& reference, const oci:
                                         bool platform_was_asked) {
     RemoteImage image;
     image.top = get_document(reference);
-    const registry::Document* document = &image.top;
+    const registry_client::Document* document = &image.top;
     for (int depth = 0;; ++depth) {
         auto parsed = with_context(
             [&] { return oci::parse_manifest_or_index(document->text, document->media_type); },
@@ -121,7 +122,7 @@ RemoteImage RemoteRepository::get_image(const std::string& reference, const oci:
         if (depth == max_index_depth)
             throw Error(ErrorKind::invalid_argument, "manifest of {}: indexes nested too deep",
                         shown(reference));
-        registry::Document next = get_document(chosen->digest.str());
+        registry_client::Document next = get_document(chosen->digest.str());
         if (static_cast<std::int64_t>(next.text.size()) != chosen->size)
             throw Error(ErrorKind::data_loss, "{}: manifest {} has {} bytes, the index says {}",
                         shown(reference), chosen->digest.str(), next.text.size(), chosen->size);
@@ -139,7 +140,7 @@ RemoteImage RemoteRepository::get_image(const std::string& reference, const oci:
         if (!config.data.empty() && embedded && oci::Digest::of(*embedded) == config.digest) {
             image.config_text = *embedded;
         } else {
-            on_first([&](registry::Registry& registry) {
+            on_first([&](registry_client::Registry& registry) {
                 image.config_text = registry.get_blob(path_, config.digest,
                                                       static_cast<std::uint64_t>(config.size));
             });
@@ -189,8 +190,8 @@ std::vector<std::string> RemoteRepository::list_tags() {
     std::vector<std::string> tags;
     const std::string name = oci::Reference::parse(domain_ + "/" + path_).familiar_name();
     try {
-        on_first([&](registry::Registry& registry) { tags = registry.list_tags(path_); });
-    } catch (const registry::ReplyError& error) {
+        on_first([&](registry_client::Registry& registry) { tags = registry.list_tags(path_); });
+    } catch (const registry_client::ReplyError& error) {
         throw_pull_error(error, name, name);
     }
     return tags;

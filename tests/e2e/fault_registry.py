@@ -1,8 +1,8 @@
 """A registry that misbehaves. The last word of a repository's name says how:
 
     good cut cut-norange wrong-range flaky down limited stall loop elsewhere lying-layer lying-size lying-config lying-manifest
-    big-manifest bomb bomb-zstd escape no-type schema1 both no-json artifact odd-layer odd-os other-platform deep basic bearer two-layers
-    slow plain zstd embedded attested linked push-cut push-flaky push-lies push-forgets
+    big-manifest bomb bomb-zstd escape no-type schema1 both no-json artifact odd-layer odd-os other-platform deep basic bearer fickle two-layers
+    slow plain zstd embedded attested linked absolute warned stamped foreign push-cut push-flaky push-lies push-forgets push-slow
 
 All of them hold one image under the tag `1`, deterministic per repository. Usage: fault_registry.py PORT-FILE LOG-FILE [OTHER-ORIGIN]
 LOG-FILE gets a JSON line per request: method, path, authorization, range. The user is alice, her password is sesame."""
@@ -12,7 +12,7 @@ OCI = "application/vnd.oci.image."
 LOG = open(sys.argv[2], "a", buffering=1)
 OTHER = sys.argv[3] if len(sys.argv) > 3 else ""
 LOCK = threading.Lock()
-COUNTS, UPLOADS, STORED = {}, {}, {}
+COUNTS, UPLOADS, STORED, AUTHORS = {}, {}, {}, {}
 KNOWN = set(__doc__.split("\n\n")[1].split())
 
 
@@ -58,6 +58,8 @@ def make_image(fault):
     plain.append(layer([("noise", noise(fault, 3 << 20))]))
     if fault == "escape":
         plain[1] = layer([("../../escaped", b"x"), ("/absolute", b"y")])
+    if fault == "absolute":
+        plain[1] = layer([("/absolute", b"inside\n")])
     packed = [gzip.compress(data, 1, mtime=0) for data in plain]
     types = [OCI + "layer.v1.tar+gzip"] * 2
     if fault == "bomb":
@@ -89,6 +91,10 @@ def make_image(fault):
                          "rootfs": {"type": "layers", "diff_ids": [digest(data) for data in plain]}}).encode()
     layers = [{"mediaType": kind, "digest": digest(data), "size": len(data)} for kind, data in zip(types, packed)]
     blobs = {digest(data): data for data in packed + [config]}
+    if fault == "foreign":  # its author has it, this registry does not
+        layers[1]["mediaType"] = "application/vnd.docker.image.rootfs.foreign.diff.tar.gzip"
+        layers[1]["urls"] = [f"http://localhost:{server.server_address[1]}/nowhere", f"http://localhost:{server.server_address[1]}/author/{layers[1]['digest']}"]
+        AUTHORS[layers[1]["digest"]] = blobs.pop(layers[1]["digest"])
     if fault == "lying-layer":
         blobs[layers[1]["digest"]] = packed[1][:-100] + bytes(100)
     if fault == "lying-config":
@@ -128,6 +134,11 @@ def make_image(fault):
         index = json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [entry(odd, "unknown"), entry(text, "linux")]}).encode()
         manifests |= {digest(odd): (odd, OCI + "manifest.v1+json"), digest(text): manifests["1"], "1": (index, OCI + "index.v1+json")}
     manifests[digest(manifests["1"][0])] = manifests["1"]
+    if fault == "stamped":  # without the referrers API: an index under the tag that stands in for it
+        kinds = {"application/vnd.example.signature": 100, "application/vnd.example.sbom": 2000}
+        index = json.dumps({"schemaVersion": 2, "mediaType": OCI + "index.v1+json", "manifests": [
+            {"mediaType": OCI + "manifest.v1+json", "digest": digest(kind.encode()), "size": size, "artifactType": kind, "annotations": {"by": "me"}} for kind, size in kinds.items()]}).encode()
+        manifests[digest(manifests["1"][0]).replace(":", "-")] = (index, OCI + "index.v1+json")
     return manifests, blobs
 
 
@@ -183,7 +194,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.reply(200, json.dumps({"num_results": 2, "results": [
                 {"name": "few", "description": "with few\nstars", "star_count": 1, "is_official": False},
                 {"name": query["q"], "description": "what was asked for", "star_count": 5, "is_official": True}][: int(query["n"])]}).encode())
-        match = re.fullmatch(r"/v2/(.+?)/(manifests|blobs|tags)/(.*)", url.path)
+        if url.path.startswith("/author/") and not self.headers.get("Authorization"):
+            return self.reply(200, AUTHORS[url.path[8:]])
+        match = re.fullmatch(r"/v2/(.+?)/(manifests|blobs|tags|referrers)/(.*)", url.path)
         if not match or match[1].split("/")[-1] not in KNOWN:
             return self.refuse(404, "NAME_UNKNOWN", "repository name not known to registry")
         repository, kind, rest = match.groups()
@@ -192,13 +205,15 @@ class Handler(http.server.BaseHTTPRequestHandler):
         authorization = self.headers.get("Authorization", "")
         if (fault == "basic" or fault == "elsewhere" and OTHER) and authorization != "Basic " + base64.b64encode(b"alice:sesame").decode():
             return self.refuse(401, "UNAUTHORIZED", "authentication required", [("WWW-Authenticate", 'Basic realm="here"')])
-        if fault == "bearer" and authorization != "Bearer good-" + repository:
+        if fault in ("bearer", "fickle") and (authorization != "Bearer good-" + repository or fault == "fickle" and count(repository) == 2):
             return self.refuse(401, "UNAUTHORIZED", "authentication required",
                                [("WWW-Authenticate", f'Bearer realm="{self.origin}/token",service="faults",scope="repository:{repository}:pull"')])
         if fault == "down" or (fault in ("flaky", "push-flaky") and count(repository, self.command, url.path) == 1):
             return self.refuse(503, "UNAVAILABLE", "out for lunch", [("Retry-After", "0")])
         if fault == "limited" and count(repository, self.command, url.path) == 1:
             return self.refuse(429, "TOOMANYREQUESTS", "slower", [("Retry-After", "1")])
+        if kind == "referrers":
+            return self.refuse(404, "NOT_FOUND", "no such thing here")
         if kind == "manifests":
             return self.manifest(repository, fault, rest)
         if kind == "tags":
@@ -232,7 +247,8 @@ class Handler(http.server.BaseHTTPRequestHandler):
             return self.refuse(404, "MANIFEST_UNKNOWN", "manifest unknown")
         text, kind = manifests[reference]
         said = digest(b"something else") if fault == "lying-manifest" else digest(text)
-        self.reply(200, text, [("Content-Type", kind), ("Docker-Content-Digest", said)])
+        warnings = [("Warning", '299 - "this image is old: \\"good\\" is newer"')] if fault == "warned" else []
+        self.reply(200, text, [("Content-Type", kind), ("Docker-Content-Digest", said), *warnings])
 
     def blob(self, repository, fault, name):
         _, blobs = stored(repository)
@@ -296,6 +312,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
                 piece = self.rfile.read(min(left, 64 << 10))
                 data += piece
                 left -= len(piece)
+                if fault == "push-slow":
+                    LOG.write(json.dumps({"method": "PATCH", "path": self.path, "range": "0-", "received": len(piece)}) + "\n")
+                    time.sleep(0.02)
                 if not piece or (cut and len(data) - start > 1 << 20):
                     return self.hang_up()
             return self.reply(202, b"", [location[0], ("Range", f"0-{max(len(data) - 1, 0)}")])

@@ -11,7 +11,7 @@
 
 namespace {
 
-using namespace hull::registry;
+using namespace hull::registry_client;
 
 /// What was read once is read the same again, and cannot break out of a request's lines.
 void check_url(const Url& url) {

@@ -348,22 +348,26 @@ void Client::load_images(int input, bool quiet, const std::vector<std::string>& 
 
 void Client::import_image(int input, const ImportOptions& options,
                           const std::function<void(const api::ProgressMessage&)>& sink) {
-    http::Query query{{"fromSrc", "-"}};
+    http::Query query{{"fromSrc", options.url.empty() ? "-" : options.url}};
     add_text(query, "repo", options.repository);
     add_text(query, "tag", options.tag);
     add_text(query, "message", options.message);
     add_text(query, "platform", options.platform);
     for (const std::string& change : options.changes) query.emplace_back("changes", change);
     http::ClientResponse response =
-        upload("POST", "/images/create", query, "application/x-tar", read_from(input));
+        options.url.empty()
+            ? upload("POST", "/images/create", query, "application/x-tar", read_from(input))
+            : request("POST", "/images/create", query);
     read_progress(response, sink);
 }
 
 http::ClientResponse Client::build(const http::Query& query, const std::string& extra,
+                                   const std::string& registries,
                                    std::function<std::size_t(std::span<std::byte>)> context) {
     http::ClientRequest request = make_request("POST", "/build", query);
     request.headers.add("Content-Type", "application/x-tar");
     if (!extra.empty()) request.headers.add("X-Hull-Build", encode_base64(extra));
+    if (!registries.empty()) request.headers.add("X-Registry-Config", encode_base64(registries));
     request.body_source = std::move(context);
     return checked(http_.request(request));
 }

@@ -116,12 +116,15 @@ public:
                      const std::function<void(const api::ProgressMessage&)>& sink);
     struct ImportOptions {
         std::string repository, tag, message, platform;
+        std::string url;  ///< fetched by the daemon, instead of the input
         std::vector<std::string> changes;
     };
     void import_image(int input, const ImportOptions& options,
                       const std::function<void(const api::ProgressMessage&)>& sink);
-    /// Sends a build's context. `extra` is JSON text for Hull's daemon, "" for none.
+    /// Sends a build's context. `extra` is JSON text for Hull's daemon, `registries` AuthConfigs by
+    /// registry (X-Registry-Config); "" for none.
     http::ClientResponse build(const http::Query& query, const std::string& extra,
+                               const std::string& registries,
                                std::function<std::size_t(std::span<std::byte>)> context);
     /// The archive's bytes.
     http::ClientResponse save_images(const std::vector<std::string>& names);

@@ -71,6 +71,18 @@ api::HostConfig parse_host(const Call& call) {
     return host;
 }
 
+/// X-Registry-Config: AuthConfigs by registry. One that cannot be read counts as none, as with
+/// Docker: public images need none.
+json::Value parse_registries(const Call& call) {
+    const auto text = decode_base64(call.exchange.headers.get("X-Registry-Config"));
+    if (!text || text->empty()) return {};
+    try {
+        return json::parse(*text);
+    } catch (const Error&) {
+        return {};
+    }
+}
+
 build::BuildRequest parse_build(const Call& call) {
     build::BuildRequest request;
     request.id = call.query("buildid");
@@ -84,6 +96,7 @@ build::BuildRequest parse_build(const Call& call) {
     request.pull = call.flag("pull");
     request.quiet = call.flag("q");
     request.host = parse_host(call);
+    request.registries = parse_registries(call);
     return request;
 }
 

@@ -1,4 +1,5 @@
 #include "api/server/changes.hh"
+#include "api/server/image_platforms.hh"
 #include "api/server/image_view.hh"
 #include "api/server/json_versions.hh"
 #include "api/server/progress_stream.hh"
@@ -27,7 +28,12 @@ Response list_images(Call& call) {
                     summary.shared_size = static_cast<std::int64_t>(usage.shared_bytes);
     }
     json::Value list = api::to_json_array(images);
-    for (json::Value& item : list.as_array()) adapt_image_summary(item, call.minor_version);
+    for (json::Value& item : list.as_array()) {
+        if (call.flag("manifests") && call.minor_version >= 47)
+            if (const auto image = call.images.find_image(item["Id"].as_string()))
+                item["Manifests"] = manifest_summaries(call, *image);
+        adapt_image_summary(item, call.minor_version);
+    }
     return Response::json(list);
 }
 
@@ -40,6 +46,8 @@ Response inspect_image(Call& call) {
     json::Value value =
         to_json(inspect(*call.images.get_image(call.path("name")), call.storage_driver));
     if (call.minor_version < 45 || is_old_compose(call)) add_container_config(value);
+    if (call.flag("manifests") && call.minor_version >= 48)
+        value["Manifests"] = manifest_summaries(call, *call.images.get_image(call.path("name")));
     adapt_image_inspect(value, call.minor_version);
     return Response::json(value);
 }
@@ -104,13 +112,11 @@ void pull_image(Call& call) {
     });
 }
 
-/// POST /images/create?fromSrc=-: makes an image of the archive in the body.
+/// POST /images/create?fromSrc=-: makes an image of the archive in the body, or of what the URL in
+/// its place has.
 void create_image(Call& call) {
     const std::string source = call.query("fromSrc");
     if (!call.query("fromImage").empty()) return pull_image(call);
-    if (source != "-")
-        throw Error(ErrorKind::unsupported,
-                    "importing from a URL is not supported yet: send the archive (fromSrc=-)");
     std::vector<std::string> changes;
     for (const auto& [name, value] : call.exchange.query)
         if (name == "changes") changes.push_back(value);
@@ -120,6 +126,16 @@ void create_image(Call& call) {
                                  .platform = call.query("platform")};
     if (const std::string tag = call.query("tag"); !tag.empty() && !options.reference.empty())
         options.reference += (tag.find(':') == std::string::npos ? ":" : "@") + tag;
+    if (source != "-") {
+        const std::string url =
+            source.find("://") == std::string::npos ? "http://" + source : source;
+        return stream_progress(call, [&](const image::ProgressSink& progress) {
+            progress({.id = {}, .status = "Downloading from " + url});
+            progress({.id = {},
+                      .status = call.images.import_url(url, options, registry_access(call),
+                                                       progress, &call.exchange.stop_event())});
+        });
+    }
     const Fd input = call.exchange.body_fd();
     const std::string id =
         call.images.import_image(input.get(), options, &call.exchange.stop_event());

@@ -4,7 +4,7 @@
 
 #include <cstring>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -85,4 +85,4 @@ std::vector<Challenge> parse_challenges(std::string_view header) {
     }
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 /// One challenge of a WWW-Authenticate header.
 struct Challenge {
@@ -16,4 +16,4 @@ struct Challenge {
 /// Source: RFC 9110 11.6.1.
 std::vector<Challenge> parse_challenges(std::string_view header);
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -7,7 +7,7 @@
 
 #include <gtest/gtest.h>
 
-namespace hull::registry {
+namespace hull::registry_client {
 namespace {
 
 TEST(Url, ReadsPartsAndShowsDefaultPortsNot) {
@@ -122,4 +122,4 @@ TEST(Resolver, ReadsHostsWithoutAskingAnybody) {
 }
 
 }  // namespace
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -7,7 +7,7 @@
 
 #include <algorithm>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -117,11 +117,33 @@ void Configuration::read_files(const std::string& registry) {
 }
 
 bool Configuration::is_insecure(const std::string& registry) const {
+    if (registry.empty()) return false;
     const std::string host = host_of(registry);
     if (host == "localhost" || host == "::1" || in_network("127.0.0.0/8", host)) return true;
-    return std::any_of(insecure.begin(), insecure.end(), [&](const std::string& rule) {
-        return rule == registry || rule == host || in_network(rule, host);
-    });
+    const bool is_named =
+        std::any_of(insecure.begin(), insecure.end(), [&](const std::string& rule) {
+            return rule == registry || rule == host || in_network(rule, host);
+        });
+    return is_named || resolves_into_insecure(host);
+}
+
+/// As with Docker, a network stands for the names that resolve into it.
+bool Configuration::resolves_into_insecure(const std::string& host) const {
+    const auto is_network = [](const std::string& rule) {
+        return rule.find('/') != std::string::npos;
+    };
+    if (std::none_of(insecure.begin(), insecure.end(), is_network)) return false;
+    if (!numeric_address(host, 1).empty()) return false;  // was looked at as it is
+    try {
+        for (const Address& address : resolve(network.names, host, 1)) {
+            const std::string numeric = host_of(address.str());
+            for (const std::string& rule : insecure)
+                if (is_network(rule) && in_network(rule, numeric)) return true;
+        }
+    } catch (const Error&) {
+        // Whoever connects will say that the name is unknown.
+    }
+    return false;
 }
 
 TlsMaterial Configuration::material_for(const std::string& registry) const {
@@ -152,4 +174,4 @@ std::vector<Endpoint> Configuration::endpoints(const std::string& registry,
     return endpoints;
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -3,12 +3,13 @@
 #include "oci/reference.hh"
 #include "registry/client/connection.hh"
 
+#include <functional>
 #include <map>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 /// What a user has shown to `login`, in one of its forms. Never logged.
 struct Credentials {
@@ -45,6 +46,8 @@ struct Configuration {
     unsigned concurrency = 3;                    ///< transfers at a time
     std::uint64_t max_layer_bytes = UINT64_MAX;  ///< unpacked
     Network network;
+    /// Gets each different text of the registries' Warning headers, from any thread.
+    std::function<void(const std::string& text)> on_warning;
 
     static Configuration parse(const json::Value& value);
     /// Reads hosts, resolv.conf, the authorities' bundle and the certificate directories of
@@ -54,11 +57,13 @@ struct Configuration {
     std::vector<Endpoint> endpoints(const std::string& registry,
                                     const Credentials& credentials) const;
     bool is_insecure(const std::string& registry) const;
+    /// What to trust of `registry` (host or host:port), and what to show it.
+    TlsMaterial material_for(const std::string& registry) const;
 
 private:
-    TlsMaterial material_for(const std::string& registry) const;
+    bool resolves_into_insecure(const std::string& host) const;
     std::string system_authorities_;
     std::map<std::string, TlsMaterial> materials_;  ///< by host or host:port
 };
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

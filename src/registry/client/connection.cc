@@ -16,7 +16,7 @@
 #include <charconv>
 #include <cstring>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -241,4 +241,4 @@ bool Connection::is_fresh() const {
     return !(tls_ && tls_->has_buffered()) && !sys::poll_one(socket_.get(), POLLIN | POLLRDHUP, 0);
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -12,7 +12,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 /// A proxy of the environment (HTTP_PROXY and the like).
 struct Proxy {
@@ -65,4 +65,4 @@ private:
     bool through_http_proxy_ = false;
 };
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

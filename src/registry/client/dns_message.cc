@@ -3,7 +3,7 @@
 #include "base/error.hh"
 #include "base/text.hh"
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -105,4 +105,4 @@ DnsReply parse_dns_reply(std::string_view message, std::uint16_t id, RecordType 
     return reply;
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -4,7 +4,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 enum class RecordType : std::uint16_t { a = 1, aaaa = 28 };
 
@@ -21,4 +21,4 @@ struct DnsReply {
 /// Throws invalid_argument for what is no reply to that question. Source: RFC 1035.
 DnsReply parse_dns_reply(std::string_view message, std::uint16_t id, RecordType type);
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

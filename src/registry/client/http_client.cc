@@ -8,7 +8,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -268,4 +268,4 @@ Response HttpClient::follow(Request request, const TlsMaterial& material) {
     }
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

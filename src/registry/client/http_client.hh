@@ -14,7 +14,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 struct Request {
     std::string method = "GET";
@@ -86,4 +86,4 @@ private:
 /// `Get "http://…"`: how Go names a request in its errors.
 std::string describe_request(const std::string& method, const Url& url);
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

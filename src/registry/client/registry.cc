@@ -3,14 +3,14 @@
 #include "base/json.hh"
 #include "base/text.hh"
 #include "base/time.hh"
-#include "oci/descriptor.hh"
+#include "oci/manifest.hh"
 
 #include <algorithm>
 #include <cerrno>
 #include <charconv>
 #include <ctime>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -101,6 +101,7 @@ Registry::Registry(HttpClient& client, const Configuration& configuration, Endpo
     : client_(client),
       configuration_(configuration),
       endpoint_(std::move(endpoint)),
+      elsewhere_(configuration.material_for("")),
       base_(endpoint_.base) {}
 
 std::string Registry::scope(const std::string& repository, std::string_view actions) {
@@ -142,6 +143,27 @@ void Registry::refuse(Response& response) {
                      words.empty()     ? message
                      : message.empty() ? words
                                        : words + ": " + message);
+}
+
+/// `Warning: 299 - "text"`. Source: distribution-spec, "Warnings".
+void Registry::tell_warnings(const http::Headers& headers) {
+    constexpr std::string_view prefix = "299 - \"";
+    constexpr std::size_t most = 10;
+    if (!configuration_.on_warning) return;
+    for (const auto& [name, value] : headers) {
+        if (!http::equal_folded(name, "Warning") || !value.starts_with(prefix)) continue;
+        std::string text;
+        for (std::size_t i = prefix.size(); i < value.size() && value[i] != '"'; ++i) {
+            if (value[i] == '\\' && i + 1 < value.size()) ++i;
+            text += value[i];
+        }
+        text = clean(text);
+        {
+            const std::lock_guard lock(mutex_);
+            if (told_warnings_.size() == most || !told_warnings_.insert(text).second) continue;
+        }
+        configuration_.on_warning(text);
+    }
 }
 
 void Registry::take_challenges(const http::Headers& headers) {
@@ -302,6 +324,7 @@ Response Registry::call(const std::function<Request()>& make_request,
         }
         Response response = follow ? client_.follow(std::move(request), endpoint_.tls)
                                    : client_.send(request, endpoint_.tls);
+        tell_warnings(response.headers);
         if (response.status != 401 || again) return response;
         // The token was too old or too narrow, or the ping did not say that one is needed.
         const std::lock_guard lock(mutex_);
@@ -377,6 +400,53 @@ Document Registry::get_manifest(const std::string& repository, const std::string
     return document;
 }
 
+/// Link: </v2/x/tags/list?last=…>; rel="next". "" at the last page, or when it leads elsewhere.
+std::string Registry::next_page(const Response& response) const {
+    const std::string link(response.headers.get("Link"));
+    const std::size_t begin = link.find('<'), end = link.find('>');
+    if (begin == std::string::npos || end == std::string::npos || begin > end ||
+        link.find("next", end) == std::string::npos)
+        return "";
+    const Url next = resolve_url(response.url, link.substr(begin + 1, end - begin - 1));
+    return next.same_origin(base_) ? next.str() : "";
+}
+
+std::vector<oci::Descriptor> Registry::list_referrers(const std::string& repository,
+                                                      const oci::Digest& subject,
+                                                      const std::string& artifact_type) {
+    std::vector<oci::Descriptor> referrers;
+    const auto take = [&](const std::string& text) {
+        for (oci::Descriptor& entry : oci::parse_index(text, oci::media_type::oci_index).manifests)
+            if (artifact_type.empty() || entry.artifact_type == artifact_type)
+                referrers.push_back(std::move(entry));
+        if (referrers.size() > max_tags)
+            throw Error(ErrorKind::invalid_argument, "{} has more than {} referrers", subject.str(),
+                        max_tags);
+    };
+    std::string path = "v2/" + repository + "/referrers/" + subject.str();
+    if (!artifact_type.empty()) path += http::format_query({{"artifactType", artifact_type}});
+    try {
+        while (!path.empty())
+            with_retries(configuration_.attempts, [&] {
+                Response response =
+                    get(path, repository, {{"Accept", std::string(oci::media_type::oci_index)}});
+                take(response.read_text(max_manifest_bytes));
+                path = next_page(response);
+            });
+        return referrers;
+    } catch (const ReplyError& error) {
+        if (error.status() != 404) throw;
+    }
+    std::string tag = subject.str();
+    std::replace(tag.begin(), tag.end(), ':', '-');
+    try {
+        take(get_manifest(repository, tag).text);
+    } catch (const ReplyError& error) {
+        if (error.status() != 404) throw;  // without the tag there are none
+    }
+    return referrers;
+}
+
 std::vector<std::string> Registry::list_tags(const std::string& repository) {
     std::vector<std::string> tags;
     std::string path = "v2/" + repository + "/tags/list";
@@ -385,15 +455,7 @@ std::vector<std::string> Registry::list_tags(const std::string& repository) {
             Response response = get(path, repository, {});
             const json::Value body = json::parse(response.read_text(max_tags_bytes));
             for (const std::string& tag : body["tags"].as_strings()) tags.push_back(tag);
-            // Link: </v2/x/tags/list?last=…>; rel="next"
-            const std::string link(response.headers.get("Link"));
-            const std::size_t begin = link.find('<'), end = link.find('>');
-            path.clear();
-            if (begin != std::string::npos && end != std::string::npos && begin < end &&
-                link.find("next", end) != std::string::npos) {
-                const Url next = resolve_url(response.url, link.substr(begin + 1, end - begin - 1));
-                if (next.same_origin(base_)) path = next.str();
-            }
+            path = next_page(response);
         });
         if (tags.size() > max_tags)
             throw Error(ErrorKind::invalid_argument, "{} has more than {} tags", repository,
@@ -407,6 +469,16 @@ Response Registry::open_blob(const std::string& repository, const oci::Digest& d
     http::Headers headers;
     if (offset > 0) headers.add("Range", fmt::format("bytes={}-", offset));
     return get("v2/" + repository + "/blobs/" + digest.str(), repository, headers);
+}
+
+Response Registry::open_elsewhere(const std::string& address, std::uint64_t offset) {
+    Request request;
+    request.url = parse_url(address);
+    request.headers.add("User-Agent", configuration_.user_agent);
+    if (offset > 0) request.headers.add("Range", fmt::format("bytes={}-", offset));
+    Response response = client_.follow(std::move(request), elsewhere_);
+    if (response.status / 100 != 2) refuse(response);
+    return response;
 }
 
 std::string Registry::get_blob(const std::string& repository, const oci::Digest& digest,
@@ -423,4 +495,4 @@ std::string Registry::get_blob(const std::string& repository, const oci::Digest&
     return text;
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -1,6 +1,6 @@
 #pragma once
 #include "base/error.hh"
-#include "oci/digest.hh"
+#include "oci/descriptor.hh"
 #include "registry/client/challenge.hh"
 #include "registry/client/configuration.hh"
 #include "registry/client/http_client.hh"
@@ -10,11 +10,12 @@
 #include <map>
 #include <mutex>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 /// A registry said no. `message()` is what Docker would show: "manifest unknown: manifest unknown".
 class ReplyError : public Error {
@@ -61,10 +62,17 @@ public:
     /// invalid_argument beyond 4 MiB.
     Document get_manifest(const std::string& repository, const std::string& reference);
     std::vector<std::string> list_tags(const std::string& repository);
+    /// Manifests whose subject is `subject`: from the referrers API, else from the tag that stands
+    /// in for it. `artifact_type` "" is any. Source: distribution-spec, "Listing Referrers".
+    std::vector<oci::Descriptor> list_referrers(const std::string& repository,
+                                                const oci::Digest& subject,
+                                                const std::string& artifact_type);
     /// The bytes of a blob from `offset` on; status is 206, or 200 when it begins at 0 all the
     /// same.
     Response open_blob(const std::string& repository, const oci::Digest& digest,
                        std::uint64_t offset);
+    /// The same from an address that the blob's descriptor names, which gets no credentials.
+    Response open_elsewhere(const std::string& address, std::uint64_t offset);
     /// A small blob, checked.
     std::string get_blob(const std::string& repository, const oci::Digest& digest,
                          std::uint64_t size);
@@ -85,7 +93,9 @@ private:
     std::string authorization(const std::vector<std::string>& scopes);
     std::string fetch_token(const Challenge& challenge, const std::vector<std::string>& scopes,
                             std::string* refresh_token = nullptr);
+    void tell_warnings(const http::Headers& headers);
     void take_challenges(const http::Headers& headers);
+    std::string next_page(const Response& response) const;
     void forget_token(const std::vector<std::string>& scopes);
     Response get(const std::string& path, const std::string& repository,
                  const http::Headers& headers, const std::string& method = "GET");
@@ -93,7 +103,9 @@ private:
     HttpClient& client_;
     const Configuration& configuration_;
     const Endpoint endpoint_;
+    const TlsMaterial elsewhere_;  ///< for addresses that are no registry
     std::mutex mutex_;
+    std::set<std::string> told_warnings_;
     bool pinged_ = false;
     Url base_;
     Method method_ = Method::none;
@@ -111,4 +123,4 @@ void with_retries(unsigned attempts, const std::function<void()>& attempt);
 /// Whether time may heal it.
 bool is_transient(const Error& error);
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -18,7 +18,7 @@
 #include <cerrno>
 #include <cstring>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -241,4 +241,4 @@ std::vector<Address> resolve(const NameFiles& files, const std::string& host, st
                 options.servers.front().str());
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

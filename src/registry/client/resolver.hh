@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 /// What a process without a file system knows of names: read before it was locked in.
 struct NameFiles {
@@ -29,4 +29,4 @@ std::vector<Address> numeric_address(const std::string& text, std::uint16_t port
 /// know: `lookup NAME: no such host`.
 std::vector<Address> resolve(const NameFiles& files, const std::string& host, std::uint16_t port);
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

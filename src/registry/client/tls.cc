@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/hash.hh"
+#include "base/release.hh"
 #include "base/sys.hh"
 
 #include <arpa/inet.h>
@@ -17,17 +18,10 @@
 #include <map>
 #include <mutex>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
-template <auto release>
-struct Release {
-    template <typename T>
-    void operator()(T* object) const {
-        release(object);
-    }
-};
 using Context = std::unique_ptr<SSL_CTX, Release<SSL_CTX_free>>;
 using Session = std::unique_ptr<SSL, Release<SSL_free>>;
 using Bio = std::unique_ptr<BIO, Release<BIO_free_all>>;
@@ -223,4 +217,4 @@ void TlsStream::write(std::string_view bytes) {
     }
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -6,7 +6,7 @@
 #include <string_view>
 #include <vector>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 /// Whom we believe, and who we are. PEM texts: a process without a file system reads no files.
 struct TlsMaterial {
@@ -39,4 +39,4 @@ private:
     std::unique_ptr<State> state_;
 };
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -6,7 +6,7 @@
 #include <algorithm>
 #include <charconv>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 namespace {
 
@@ -75,4 +75,4 @@ Url resolve_url(const Url& base, std::string_view location) {
     return parse_url(base.origin() + path.substr(0, path.rfind('/') + 1) + std::string(location));
 }
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client

@@ -3,7 +3,7 @@
 #include <string>
 #include <string_view>
 
-namespace hull::registry {
+namespace hull::registry_client {
 
 /// An http or https address, taken apart.
 struct Url {
@@ -27,4 +27,4 @@ Url parse_url(std::string_view text);
 /// A Location header: absolute, or relative to what was asked.
 Url resolve_url(const Url& base, std::string_view location);
 
-}  // namespace hull::registry
+}  // namespace hull::registry_client
