@@ -144,7 +144,7 @@ void Api::dispatch(Call& call) {
                       std::string_view(call.route.repository).substr(0, 300));
     authorize(call, *auth);
     if (options_.read_only && !reads)
-        throw Refusal(405, code::unsupported, "this registry is read-only");
+        throw Refusal(405, code::unsupported, "{}", options_.read_only_reason);
     dispatch_route(call);
 }
 

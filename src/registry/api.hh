@@ -35,12 +35,14 @@ struct ApiOptions {
     bool deletes = true;
     bool sparse_indexes = false;  ///< accept an index whose manifests are not here
     bool read_only = false;
+    std::string read_only_reason = "this registry is read-only";
     bool metrics = false;  ///< answer GET /metrics
 };
 
 /// What the handlers work with; all of it outlives the Api.
 struct ApiParts {
-    Storage& storage;
+    Contents& contents;  ///< what is served
+    Storage& storage;    ///< what is pushed to
     Uploads& uploads;
     Quotas& quotas;
     Metrics& metrics;
@@ -52,12 +54,13 @@ struct ApiParts {
 class Api {
 public:
     Api(const ApiParts& parts, ApiOptions options, std::shared_ptr<const Auth> auth)
-        : storage_(parts.storage),
+        : contents_(parts.contents),
+          storage_(parts.storage),
           uploads_(parts.uploads),
           quotas_(parts.quotas),
           metrics_(parts.metrics),
           access_log_(parts.access_log),
-          options_(options),
+          options_(std::move(options)),
           auth_(std::move(auth)) {}
 
     /// For requests from now on.
@@ -74,6 +77,7 @@ private:
     std::shared_ptr<const Auth> current_auth();
 
     void get_blob(Call& call);
+    void send_stream(Call& call, BlobStream& stream, http::Headers headers);
     void delete_blob(Call& call);
 
     void start_upload(Call& call);
@@ -97,6 +101,7 @@ private:
     void list_catalog(Call& call);
     void list_referrers(Call& call);
 
+    Contents& contents_;
     Storage& storage_;
     Uploads& uploads_;
     Quotas& quotas_;

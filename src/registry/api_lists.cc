@@ -55,12 +55,12 @@ void set_link(http::Headers& headers, const std::string& path, http::Query query
 void Api::list_tags(Call& call) {
     const std::string& repository = call.route.repository;
     const auto size = page_size(call.exchange);
-    if (!storage_.has_repository(repository))
+    if (!contents_.has_repository(repository))
         throw Refusal(404, code::name_unknown, "repository name not known to registry: {}",
                       repository)
             .with_detail(json::Object{{"name", repository}});
     Page page =
-        cut_page(storage_.list_tags(repository), call.exchange.find_parameter("last"), size);
+        cut_page(contents_.list_tags(repository), call.exchange.find_parameter("last"), size);
     http::Headers headers;
     if (page.has_more)
         set_link(headers, fmt::format("/v2/{}/tags/list", repository),
@@ -72,7 +72,7 @@ void Api::list_tags(Call& call) {
 void Api::list_catalog(Call& call) {
     const std::size_t size =
         std::min(page_size(call.exchange).value_or(max_catalog_page), max_catalog_page);
-    std::vector<std::string> names = storage_.list_repositories();
+    std::vector<std::string> names = contents_.list_repositories();
     const std::shared_ptr<const Auth> auth = current_auth();
     std::erase_if(names, [&](const std::string& name) { return !auth->lists(call.who, name); });
     Page page = cut_page(std::move(names), call.exchange.find_parameter("last"), size);
@@ -87,11 +87,11 @@ namespace {
 
 /// Descriptors of the index that clients keep under the fallback tag where a registry has no
 /// referrers API: "Enabling the Referrers API" has us include them.
-void add_fallback(Storage& storage, const std::string& repository, const ContentDigest& subject,
+void add_fallback(Contents& contents, const std::string& repository, const ContentDigest& subject,
                   std::vector<json::Value>& descriptors) {
     const std::string tag = fmt::format("{}-{}", subject.algorithm(), subject.hex().substr(0, 64));
-    const auto digest = storage.find_tag(repository, tag);
-    const auto index = digest ? storage.find_manifest(repository, *digest) : std::nullopt;
+    const auto digest = contents.find_tag(repository, tag);
+    const auto index = digest ? contents.find_manifest(repository, *digest) : std::nullopt;
     if (!index || !is_index(index->media_type)) return;
     std::set<std::string> known;
     for (const json::Value& descriptor : descriptors)
@@ -101,7 +101,7 @@ void add_fallback(Storage& storage, const std::string& repository, const Content
         for (const json::Value& entry : document["manifests"].as_array()) {
             const auto listed = ContentDigest::find(entry["digest"].as_string());
             if (!listed || known.contains(listed->str())) continue;
-            const auto manifest = storage.find_manifest(repository, *listed);
+            const auto manifest = contents.find_manifest(repository, *listed);
             if (manifest && parse_manifest_facts(manifest->text, "").subject == subject)
                 descriptors.push_back(entry);
         }
@@ -119,9 +119,9 @@ void Api::list_referrers(Call& call) {
     const auto wanted_type = call.exchange.find_parameter("artifactType");
     const std::string last(call.exchange.parameter("last"));
     std::vector<json::Value> all;
-    for (const std::string& text : storage_.list_referrers(repository, subject))
+    for (const std::string& text : contents_.list_referrers(repository, subject))
         all.push_back(json::parse(text));
-    add_fallback(storage_, repository, subject, all);
+    add_fallback(contents_, repository, subject, all);
     std::ranges::sort(all, {}, [](const json::Value& d) { return d["digest"].as_string(); });
 
     json::Array page;

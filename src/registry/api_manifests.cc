@@ -109,16 +109,16 @@ void Api::get_manifest(Call& call) {
     const http::Headers& asked = call.exchange.headers;
     const Reference reference = parse_reference(call.route.reference);
     const auto digest =
-        reference.digest ? reference.digest : storage_.find_tag(repository, reference.tag);
+        reference.digest ? reference.digest : contents_.find_tag(repository, reference.tag);
     if (!digest) throw unknown_manifest(call);
-    auto manifest = storage_.find_manifest(repository, *digest);
+    auto manifest = contents_.find_manifest(repository, *digest);
     if (!manifest) throw unknown_manifest(call);
     if (!accepts(asked, manifest->media_type)) {
         // An old client that knows single images only gets the one it most likely runs.
         std::optional<ContentDigest> single;
         if (is_index(manifest->media_type) && !reference.digest)
             single = find_default_platform(manifest->text);
-        manifest = single ? storage_.find_manifest(repository, *single) : std::nullopt;
+        manifest = single ? contents_.find_manifest(repository, *single) : std::nullopt;
         if (!manifest || !accepts(asked, manifest->media_type))
             throw Refusal(404, code::manifest_unknown,
                           "{} in {} has a type that the Accept header does not name",

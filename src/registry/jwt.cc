@@ -1,6 +1,7 @@
 #include "registry/jwt.hh"
 
 #include "base/error.hh"
+#include "base/release.hh"
 #include "base/text.hh"
 
 #include <openssl/bio.h>
@@ -21,19 +22,12 @@ namespace hull::registry {
 
 namespace {
 
-template <auto Free>
-struct Freer {
-    template <typename T>
-    void operator()(T* pointer) const {
-        Free(pointer);
-    }
-};
-using Pkey = std::unique_ptr<EVP_PKEY, Freer<EVP_PKEY_free>>;
-using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Freer<EVP_PKEY_CTX_free>>;
-using Certificate = std::unique_ptr<X509, Freer<X509_free>>;
-using Bio = std::unique_ptr<BIO, Freer<BIO_free_all>>;
-using Number = std::unique_ptr<BIGNUM, Freer<BN_free>>;
-using Signature = std::unique_ptr<ECDSA_SIG, Freer<ECDSA_SIG_free>>;
+using Pkey = std::unique_ptr<EVP_PKEY, Release<EVP_PKEY_free>>;
+using PkeyContext = std::unique_ptr<EVP_PKEY_CTX, Release<EVP_PKEY_CTX_free>>;
+using Certificate = std::unique_ptr<X509, Release<X509_free>>;
+using Bio = std::unique_ptr<BIO, Release<BIO_free_all>>;
+using Number = std::unique_ptr<BIGNUM, Release<BN_free>>;
+using Signature = std::unique_ptr<ECDSA_SIG, Release<ECDSA_SIG_free>>;
 
 constexpr std::size_t max_token_bytes = 64 << 10, max_keys = 64;
 constexpr std::int64_t clock_leeway_s = 60;
@@ -77,7 +71,7 @@ Pkey parse_jwk(const json::Value& key) {
         if (!made) throw Error(ErrorKind::invalid_argument, "a key of the set is invalid");
         return made;
     }
-    const std::unique_ptr<OSSL_PARAM_BLD, Freer<OSSL_PARAM_BLD_free>> builder(
+    const std::unique_ptr<OSSL_PARAM_BLD, Release<OSSL_PARAM_BLD_free>> builder(
         ::OSSL_PARAM_BLD_new());
     if (kind == "RSA") {
         const std::string n = base64_member(key, "n"), e = base64_member(key, "e");
@@ -139,7 +133,7 @@ bool is_signed_by(EVP_PKEY* key, const Method& method, std::string_view text,
     const std::string signature =
         method.key_type == EVP_PKEY_EC ? to_asn1(raw, method.number_bytes) : std::string(raw);
     if (signature.empty()) return false;
-    const std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>> context(::EVP_MD_CTX_new());
+    const std::unique_ptr<EVP_MD_CTX, Release<EVP_MD_CTX_free>> context(::EVP_MD_CTX_new());
     return ::EVP_DigestVerifyInit(context.get(), nullptr, method.hash ? method.hash() : nullptr,
                                   nullptr, key) == 1 &&
            ::EVP_DigestVerify(context.get(), bytes_of(signature), signature.size(), bytes_of(text),
@@ -236,7 +230,7 @@ struct TokenKeys::State {
         Pkey key;
     };
     std::vector<Named> keys;
-    std::unique_ptr<X509_STORE, Freer<X509_STORE_free>> roots{::X509_STORE_new()};
+    std::unique_ptr<X509_STORE, Release<X509_STORE_free>> roots{::X509_STORE_new()};
 };
 
 TokenKeys::TokenKeys() : state_(std::make_unique<State>()) {}
@@ -326,7 +320,7 @@ Pkey trusted_chain_key(const json::Value& chain, X509_STORE* roots) {
     STACK_OF(X509)* others = sk_X509_new_null();
     for (std::size_t i = 1; i < certificates.size(); i++)
         sk_X509_push(others, certificates[i].get());
-    const std::unique_ptr<X509_STORE_CTX, Freer<X509_STORE_CTX_free>> context(
+    const std::unique_ptr<X509_STORE_CTX, Release<X509_STORE_CTX_free>> context(
         ::X509_STORE_CTX_new());
     const bool is_trusted =
         ::X509_STORE_CTX_init(context.get(), roots, certificates[0].get(), others) == 1 &&
@@ -384,7 +378,7 @@ std::string TokenKeys::sign(const json::Value& payload) const {
     const std::string text =
         encode_base64_url(json::dump(json::Object{{"alg", "ES256"}, {"typ", "JWT"}})) + "." +
         encode_base64_url(json::dump(payload));
-    const std::unique_ptr<EVP_MD_CTX, Freer<EVP_MD_CTX_free>> context(::EVP_MD_CTX_new());
+    const std::unique_ptr<EVP_MD_CTX, Release<EVP_MD_CTX_free>> context(::EVP_MD_CTX_new());
     std::array<unsigned char, 128> encoded;
     std::size_t size = encoded.size();
     if (::EVP_DigestSignInit(context.get(), nullptr, ::EVP_sha256(), nullptr,

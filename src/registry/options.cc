@@ -85,6 +85,20 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.auth.issuer = v; }},
         {"token-service", "NAME", "This registry's name in tokens (hull-registry)",
          [](Options& o, const std::string& v) { o.auth.service = v; }},
+        {"upstream", "URL", "Be a cache of the registry at URL, for pulls only",
+         [](Options& o, const std::string& v) { o.upstream.url = v; }},
+        {"upstream-user", "NAME", "User to log in there as",
+         [](Options& o, const std::string& v) { o.upstream.user = v; }},
+        {"upstream-password-file", "FILE", "Its password",
+         [](Options& o, const std::string& v) { o.upstream_password_file = v; }},
+        {"upstream-ca", "FILE", "Authority (PEM) to trust there beside the machine's",
+         [](Options& o, const std::string& v) { o.upstream_authority = v; }},
+        {"upstream-keep", "TIME", "Forget what nobody has pulled for so long (7d)",
+         [](Options& o, const std::string& v) {
+        o.upstream.keep_ns = parse_duration_s(v) * 1'000'000'000;
+         }},
+        {"store", "DIR", "Serve the images of the engine whose --data-root DIR is, for pulls only",
+         [](Options& o, const std::string& v) { o.store = v; }},
         {"access-log", "FILE", "One JSON line per request; - is standard output",
          [](Options& o, const std::string& v) { o.access_log = v; }},
         {"metrics", nullptr, "Answer GET /metrics for Prometheus, to everybody",
@@ -174,6 +188,23 @@ Options parse_options(std::span<const std::string> arguments) {
         throw Error(ErrorKind::invalid_argument, "--tls-cert and --tls-key need each other");
     if (!options.client_authority.empty() && options.tls_key.empty())
         throw Error(ErrorKind::invalid_argument, "--client-ca needs --tls-cert and --tls-key");
+    if (!options.upstream.url.empty()) {
+        with_context([&] { (void)registry_client::parse_url(options.upstream.url); }, "--upstream");
+        if (!options.store.empty())
+            throw Error(ErrorKind::invalid_argument, "--upstream and --store exclude each other");
+        options.api.read_only = true;
+        options.api.read_only_reason =
+            "this registry is a cache of " + options.upstream.url + ": push there";
+    }
+    if (options.upstream.url.empty() &&
+        !(options.upstream.user + options.upstream_password_file + options.upstream_authority)
+             .empty())
+        throw Error(ErrorKind::invalid_argument, "--upstream-… flags need --upstream");
+    if (!options.store.empty()) {
+        options.api.read_only = true;
+        options.api.read_only_reason =
+            "this registry serves an engine's images: tag and load them there";
+    }
     options.auth.is_tls = !options.tls_key.empty();
     return options;
 }

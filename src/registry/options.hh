@@ -3,6 +3,7 @@
 #include "base/log.hh"
 #include "registry/api.hh"
 #include "registry/collector.hh"
+#include "registry/upstream.hh"
 
 #include <cstdint>
 #include <optional>
@@ -28,7 +29,8 @@ struct Options {
     std::vector<Quotas::Limit> quotas;
     Collector::Options collector;
     std::int64_t collect_every_s = 24 * 3600;  ///< 0: only when asked
-    std::string upstream, upstream_user;
+    UpstreamOptions upstream;
+    Path store;  ///< an engine's data root to serve; "" for the data directory
     Path upstream_password_file, upstream_authority;
 
     log::Level log_level = log::Level::info;

@@ -6,6 +6,7 @@
 #include "base/stop.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "registry/engine_contents.hh"
 #include "registry/listen.hh"
 #include "registry/messages.hh"
 #include "registry/options.hh"
@@ -22,7 +23,9 @@
 #include <cerrno>
 #include <charconv>
 #include <cstdlib>
+#include <optional>
 #include <string>
+#include <thread>
 #include <vector>
 
 namespace hull::registry {
@@ -58,6 +61,33 @@ void handle_signals(StopEvent& stop) {
     ::signal(SIGPIPE, SIG_IGN);
 }
 
+/// Answers one worker's questions about the engine's store, on a thread of its own.
+class StoreService {
+public:
+    explicit StoreService(const Path& data_root)
+        : store_(data_root), pair_(sys::socketpair(SOCK_SEQPACKET)) {}
+    /// The worker is dead by now, which ends the thread.
+    ~StoreService() {
+        if (thread_.joinable()) thread_.join();
+    }
+    int theirs() const { return pair_.second.get(); }
+    void begin() {
+        pair_.second.reset();
+        thread_ = std::thread([this] {
+            try {
+                store_.serve(pair_.first.get());
+            } catch (const std::exception& error) {
+                log::debug("answering the worker: {}", error.what());
+            }
+        });
+    }
+
+private:
+    EngineStore store_;
+    sys::SocketPair pair_;
+    std::thread thread_;
+};
+
 /// The privileged half.
 class Supervisor {
 public:
@@ -67,6 +97,7 @@ public:
     int run() {
         wake_fd = wake_.get();
         handle_signals(stop_);
+        if (!options_.store.empty()) EngineStore(options_.store).check();
         files_ = read_privileged_files(options_);
         for (const std::string& address : options_.listen) sockets_.push_back(listen_tcp(address));
         int pause_ms = first_pause_ms;
@@ -85,7 +116,7 @@ public:
     }
 
 private:
-    Process spawn(int control) {
+    Process spawn(int control, int store) {
         Command command;
         command.program = "/proc/self/exe";
         command.arguments = {"hull-registry",
@@ -94,13 +125,17 @@ private:
         command.descriptors.push_back({control, control_fd});
         int next = first_socket_fd;
         for (const Fd& socket : sockets_) command.descriptors.push_back({socket.get(), next++});
+        if (store >= 0) command.descriptors.push_back({store, next++});
         return Process::spawn(command);
     }
 
     /// One worker from its start to its end.
     ExitStatus serve_once() {
         sys::SocketPair pair = sys::socketpair(SOCK_SEQPACKET);
-        Process worker = spawn(pair.second.get());
+        std::optional<StoreService> service;
+        if (!options_.store.empty()) service.emplace(options_.store);
+        Process worker = spawn(pair.second.get(), service ? service->theirs() : -1);
+        if (service) service->begin();
         pair.second.reset();
         send_privileged_files(pair.first.get(), files_);
         bool is_open = true;
@@ -173,8 +208,9 @@ int run(std::vector<std::string> arguments) {
         return 0;
     }
     if (socket_count < 0) return Supervisor(options, std::move(arguments)).run();
-    WorkerInput input{Fd(control_fd), {}};
+    WorkerInput input{Fd(control_fd), {}, {}};
     for (int i = 0; i < socket_count; i++) input.sockets.emplace_back(first_socket_fd + i);
+    if (!options.store.empty()) input.store = Fd(first_socket_fd + socket_count);
     run_worker(options, std::move(input));
     return 0;
 }

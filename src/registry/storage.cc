@@ -180,6 +180,17 @@ bool Storage::has_manifest(const std::string& repository, const ContentDigest& d
     return exists(revision_link(repository, digest));
 }
 
+void Storage::touch_manifest(const std::string& repository, const ContentDigest& digest) {
+    ::utimensat(AT_FDCWD, revision_link(repository, digest).c_str(), nullptr, 0);
+}
+
+std::optional<std::int64_t> Storage::manifest_touched_ns(const std::string& repository,
+                                                         const ContentDigest& digest) const {
+    const auto status = sys::find_stat(revision_link(repository, digest));
+    if (!status) return std::nullopt;
+    return status->st_mtim.tv_sec * 1'000'000'000LL + status->st_mtim.tv_nsec;
+}
+
 void Storage::put_manifest(const std::string& repository, const Manifest& manifest,
                            const std::optional<Referrer>& referrer) {
     note_link(manifest.digest);
@@ -254,7 +265,7 @@ std::vector<ContentDigest> Storage::list_blobs(const std::string& repository) co
 }
 
 std::vector<std::string> Storage::list_referrers(const std::string& repository,
-                                                 const ContentDigest& subject) const {
+                                                 const ContentDigest& subject) {
     std::vector<std::string> descriptors;
     const Path directory = referrer_path(repository, subject);
     if (!exists(directory)) return descriptors;
@@ -290,7 +301,7 @@ bool Storage::remove_tag(const std::string& repository, std::string_view tag) {
     return true;
 }
 
-std::vector<std::string> Storage::list_tags(const std::string& repository) const {
+std::vector<std::string> Storage::list_tags(const std::string& repository) {
     const Path tags = repository_path(repository) + "/_manifests/tags";
     std::vector<std::string> names = sys::list_directories(tags);
     std::erase_if(names, [&](const std::string& tag) {
@@ -299,7 +310,7 @@ std::vector<std::string> Storage::list_tags(const std::string& repository) const
     return names;
 }
 
-bool Storage::has_repository(const std::string& repository) const {
+bool Storage::has_repository(const std::string& repository) {
     return exists(repository_path(repository) + "/_manifests");
 }
 

@@ -2,7 +2,7 @@
 #include "base/fd.hh"
 #include "base/file.hh"
 #include "base/locked.hh"
-#include "registry/content_digest.hh"
+#include "registry/contents.hh"
 
 #include <cstdint>
 #include <map>
@@ -28,12 +28,6 @@ private:
     std::shared_mutex mutex_;
 };
 
-/// An open blob.
-struct Content {
-    Fd file;
-    std::uint64_t size = 0;
-};
-
 /// Blobs, manifests and tags below one directory, in the layout of distribution/distribution
 /// (`docker/registry/v2/…`), so that Debian's docker-registry can be replaced by us and back.
 ///
@@ -41,14 +35,15 @@ struct Content {
 /// loss every name means what it meant before or after. Order: content, then the link that makes a
 /// repository have it, then the tag; removals go the other way. Repository names and tags must have
 /// been checked: they become paths. Thread-safe; one process at a time.
-class Storage {
+class Storage : public Contents {
 public:
     /// Makes what is missing. Throws conflict when another process serves the directory.
     explicit Storage(Path root);
 
     // Blobs.
     /// The blob when `repository` has it.
-    std::optional<Content> find_blob(const std::string& repository, const ContentDigest& digest);
+    std::optional<Content> find_blob(const std::string& repository,
+                                     const ContentDigest& digest) override;
     bool has_blob(const std::string& repository, const ContentDigest& digest);
     std::optional<std::uint64_t> find_content_size(const ContentDigest& digest) const;
     /// Takes a file whose bytes are on disk and hash to `digest`.
@@ -58,15 +53,16 @@ public:
     std::vector<ContentDigest> list_blobs(const std::string& repository) const;
     bool remove_blob(const std::string& repository, const ContentDigest& digest);
     /// Puts off the removal of a blob that a client was told about.
-    void touch_blob(const std::string& repository, const ContentDigest& digest);
+    void touch_blob(const std::string& repository, const ContentDigest& digest) override;
 
     // Manifests.
-    struct Manifest {
-        std::string text, media_type;
-        ContentDigest digest;
-    };
+    using Manifest = StoredManifest;
     std::optional<Manifest> find_manifest(const std::string& repository,
-                                          const ContentDigest& digest);
+                                          const ContentDigest& digest) override;
+    /// Notes that somebody asked for the manifest; when that was last, or when it came.
+    void touch_manifest(const std::string& repository, const ContentDigest& digest);
+    std::optional<std::int64_t> manifest_touched_ns(const std::string& repository,
+                                                    const ContentDigest& digest) const;
     bool has_manifest(const std::string& repository, const ContentDigest& digest) const;
     /// `referrer` is the descriptor to list for `subject`, when there is one.
     struct Referrer {
@@ -83,15 +79,16 @@ public:
     std::vector<ContentDigest> list_manifests(const std::string& repository) const;
     /// Descriptors as put_manifest was given them, of manifests that are still here.
     std::vector<std::string> list_referrers(const std::string& repository,
-                                            const ContentDigest& subject) const;
+                                            const ContentDigest& subject) override;
 
     // Tags and repositories.
-    std::optional<ContentDigest> find_tag(const std::string& repository, std::string_view tag);
+    std::optional<ContentDigest> find_tag(const std::string& repository,
+                                          std::string_view tag) override;
     void put_tag(const std::string& repository, std::string_view tag, const ContentDigest& digest);
     bool remove_tag(const std::string& repository, std::string_view tag);
-    std::vector<std::string> list_tags(const std::string& repository) const;
-    bool has_repository(const std::string& repository) const;
-    std::vector<std::string> list_repositories();
+    std::vector<std::string> list_tags(const std::string& repository) override;
+    bool has_repository(const std::string& repository) override;
+    std::vector<std::string> list_repositories() override;
 
     /// Those with a directory of uploads, also before their first manifest.
     std::vector<std::string> list_upload_repositories() const;

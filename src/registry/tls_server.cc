@@ -1,6 +1,7 @@
 #include "registry/tls_server.hh"
 
 #include "base/error.hh"
+#include "base/release.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
 
@@ -47,10 +48,7 @@ int choose_http_1(SSL*, const unsigned char** out, unsigned char* out_size,
     return SSL_TLSEXT_ERR_OK;
 }
 
-struct SslDeleter {
-    void operator()(SSL* ssl) const { ::SSL_free(ssl); }
-};
-using Ssl = std::unique_ptr<SSL, SslDeleter>;
+using Ssl = std::unique_ptr<SSL, Release<SSL_free>>;
 
 short wanted_events(SSL* ssl, int result) {
     switch (::SSL_get_error(ssl, result)) {

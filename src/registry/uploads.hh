@@ -20,6 +20,7 @@ namespace hull::registry {
 class Upload {
 public:
     std::uint64_t size() const { return size_; }
+    const Path& path() const { return path_; }  ///< where its bytes are until it ends
     void append(std::string_view bytes);
     /// Forgets bytes behind `size`: they were not what the request had announced.
     void truncate(std::uint64_t size);

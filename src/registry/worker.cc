@@ -6,7 +6,9 @@
 #include "base/time.hh"
 #include "http/server.hh"
 #include "linux/sandbox.hh"
+#include "registry/engine_contents.hh"
 #include "registry/messages.hh"
+#include "registry/upstream.hh"
 
 #include <malloc.h>
 #include <poll.h>
@@ -103,11 +105,12 @@ std::shared_ptr<const TokenKeys> load_own_keys(const Options& options, const Aut
 class Housekeeping {
 public:
     Housekeeping(Uploads& uploads, Collector& collector, Quotas& quotas, Metrics& metrics,
-                 const Options& options)
+                 Upstream* upstream, const Options& options)
         : uploads_(uploads),
           collector_(collector),
           quotas_(quotas),
           metrics_(metrics),
+          upstream_(upstream),
           options_(options),
           thread_([this] { run(); }) {}
     ~Housekeeping() {
@@ -152,6 +155,8 @@ private:
 
     void collect() {
         try {
+            if (const std::size_t old = upstream_ ? upstream_->expire() : 0; old > 0)
+                log::info("removed {} manifests that nobody asked for any more", old);
             const Collector::Report report = collector_.run();
             quotas_.forget_all();
             metrics_.collections++;
@@ -170,6 +175,7 @@ private:
     Collector& collector_;
     Quotas& quotas_;
     Metrics& metrics_;
+    Upstream* upstream_;  ///< may be null
     const Options& options_;
     StopEvent stop_;
     const Fd wake_{::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)};
@@ -206,6 +212,9 @@ void run_worker(const Options& options, WorkerInput input) {
     auto first = receive_supervisor_message(input.control.get());
     if (!first) return;
     PrivilegedFiles& files = first->files;
+    const bool is_cache = !options.upstream.url.empty();
+    registry_client::Configuration upstream_configuration;
+    if (is_cache) upstream_configuration = Upstream::read_configuration(options.upstream);
     lock_in(options);
     // From here on bytes of strangers may be read.
 
@@ -216,7 +225,17 @@ void run_worker(const Options& options, WorkerInput input) {
     AccessLog access_log(std::move(files.access_log));
     Collector collector(storage, options.collector);
     const auto own_keys = load_own_keys(options, files.auth);
-    Api api({storage, uploads, quotas, metrics, access_log}, options.api,
+    std::optional<Upstream> upstream;
+    std::optional<EngineContents> engine;
+    if (is_cache)
+        upstream.emplace(Upstream::Parts{storage, uploads, metrics}, options.upstream,
+                         upstream_configuration, files.upstream_password, files.upstream_authority);
+    else if (input.store)
+        engine.emplace(std::move(input.store));
+    Contents& contents = upstream ? static_cast<Contents&>(*upstream)
+                         : engine ? static_cast<Contents&>(*engine)
+                                  : storage;
+    Api api({contents, storage, uploads, quotas, metrics, access_log}, options.api,
             std::make_shared<const Auth>(options.auth, files.auth, own_keys));
     std::optional<TlsServer> tls;
     if (files.tls) tls.emplace(*files.tls);
@@ -231,7 +250,8 @@ void run_worker(const Options& options, WorkerInput input) {
     http::Server::Wrapper wrapper;
     if (tls) wrapper = [&](int socket) { return tls->wrap(socket); };
     for (Fd& socket : input.sockets) server.listen(std::move(socket), wrapper);
-    Housekeeping housekeeping(uploads, collector, quotas, metrics, options);
+    Housekeeping housekeeping(uploads, collector, quotas, metrics, upstream ? &*upstream : nullptr,
+                              options);
     follow_supervisor(input.control.get(), [&](SupervisorMessage message) {
         if (message.order == "collect") return housekeeping.collect_soon();
         auto auth = std::make_shared<const Auth>(options.auth, message.files.auth, own_keys);

@@ -10,6 +10,7 @@ namespace hull::registry {
 struct WorkerInput {
     Fd control;               ///< to the supervisor: its end is the order to stop at once
     std::vector<Fd> sockets;  ///< listening
+    Fd store;                 ///< to ask about an engine's store; empty without --store
 };
 
 /// Becomes an unprivileged, locked-in process and serves until SIGTERM or the supervisor's end.
