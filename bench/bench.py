@@ -301,7 +301,7 @@ class Registry:
 
 
 def topic_registry(table, engines, options):
-    """The image of --image goes to an empty registry and comes back into an empty store."""
+    """The image of --image goes to an empty registry and comes back into an empty store; skopeo and a shell beside."""
     archive = options.image
     if not archive or not os.path.exists(archive) or not shutil.which("docker-registry"):
         print("registry: skipped, it needs docker-registry and an image archive (--image FILE)")
@@ -311,29 +311,61 @@ def topic_registry(table, engines, options):
     subprocess.run(["skopeo", "copy", "-q", "--dest-tls-verify=false", "docker-archive:" + archive, "docker://" + name], check=True)
 
     def one(e):
+        plain = ["--tls-verify=false"] if e.name == "podman" else []
         e.run("load", "-q", "-i", archive)
         loaded = [n for n in e.out("images", "--format", "{{.Repository}}:{{.Tag}}").split() if "busybox" not in n][0]
         sink, source = Registry(options.scratch), Registry(options.scratch, canon.root + "/data")
         built, pulled = f"127.0.0.1:{sink.port}/bench/built:1", f"127.0.0.1:{source.port}/bench/big:1"
         e.run("tag", loaded, built)
         with Accounting(e) as accounting:
-            accounting.run(table, "push of a built image", "push", "-q", built)
-            accounting.run(table, "push again", "push", "-q", built)
+            accounting.run(table, "push of a built image", "push", "-q", *plain, built)
+            accounting.run(table, "push again", "push", "-q", *plain, built)
         e.run("rmi", "-f", built, loaded)
+        os.sync()  # nobody pays for what another left behind
         with Accounting(e) as accounting:
-            accounting.run(table, "pull, empty store", "pull", "-q", pulled)
-            accounting.run(table, "pull again", "pull", "-q", pulled)
+            accounting.run(table, "pull, empty store", "pull", "-q", *plain, pulled)
+            accounting.run(table, "pull again", "pull", "-q", *plain, pulled)
         sink.close()
         sink = Registry(options.scratch)
         again = f"127.0.0.1:{sink.port}/bench/pulled:1"
         e.run("tag", pulled, again)
         with Accounting(e) as accounting:
-            accounting.run(table, "push of a pulled image", "push", "-q", again)
+            accounting.run(table, "push of a pulled image", "push", "-q", *plain, again)
         e.run("rmi", "-f", pulled, again)
         sink.close()
         source.close()
-    rounds(engines, max(2, options.rounds // 3), one)
+    count = max(2, options.rounds // 3)
+    rounds(engines, count, one)
+    for _ in range(count):
+        registry_peers(table, canon, options)
     canon.close()
+
+
+def registry_peers(table, canon, options):
+    """skopeo, which unpacks nothing, and what a shell would do: curl | gzip -d | tar x of every layer, one after the other."""
+    with tempfile.TemporaryDirectory(prefix="bench-peers-", dir=options.scratch) as scratch:
+        source, sink = Registry(scratch, canon.root + "/data"), Registry(scratch)
+        pulled, pushed = f"docker://127.0.0.1:{source.port}/bench/big:1", f"docker://127.0.0.1:{sink.port}/bench/big:1"
+
+        def measured(column, label, command):
+            os.sync()
+            before, begin = os.times(), now()
+            subprocess.run(command, check=True, cwd=scratch, stdout=subprocess.DEVNULL)
+            after = os.times()
+            table.add(label + ", CPU [s]", column, after.children_user + after.children_system - before.children_user - before.children_system)
+            table.add(label + ", wall [s]", column, now() - begin)
+
+        skopeo = ["skopeo", "--insecure-policy", "copy", "-q", "--src-tls-verify=false", "--dest-tls-verify=false"]
+        measured("skopeo", "pull, empty store", [*skopeo, pulled, "dir:image"])
+        measured("skopeo", "pull again", [*skopeo, pulled, "dir:image"])
+        measured("skopeo", "push of a pulled image", [*skopeo, "dir:image", pushed])
+        measured("skopeo", "push again", [*skopeo, "dir:image", pushed])
+        layers = [l["digest"] for l in json.load(open(scratch + "/image/manifest.json"))["layers"]]
+        fetch = "curl -sSf" if shutil.which("curl") else "wget -qO-"
+        measured("curl, gzip, tar", "pull, empty store", ["sh", "-c", " && ".join(
+            f"mkdir {n} && {fetch} http://127.0.0.1:{source.port}/v2/bench/big/blobs/{digest} | gzip -d | tar x -C {n}" for n, digest in enumerate(layers))])
+        source.close()
+        sink.close()
 
 
 def topic_log(table, engines, options):
