@@ -172,30 +172,9 @@ bool has_key(const std::vector<std::string>& data, std::string_view key) {
     });
 }
 
-void mount_tmpfs(InitContext& context, const oci::Mount& mount, MountOptions options) {
-    Fd existing = linux_::find_in_root(context.root.get(), mount.destination);
-    Fd target = linux_::open_destination(context.root.get(), mount.destination, true);
-    // A tmpfs takes the mode of the directory it covers unless one was asked for.
-    if (existing && !has_key(options.data, "mode"))
-        options.data.push_back(
-            fmt::format("mode={:o}", sys::fstat(existing.get()).st_mode & 07777));
-    linux_::MountAttributes attributes = options.attributes;
-    bool readonly = attributes.set & MOUNT_ATTR_RDONLY;
-    attributes.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};  // things are still going to be made in it
-    Fd made = linux_::make_filesystem("tmpfs", mount.source.empty() ? "tmpfs" : mount.source,
-                                      options.data, attributes, options.super_flags);
-    if (options.copy_up && existing) {
-        Fd from = sys::openat(existing.get(), ".", O_RDONLY | O_DIRECTORY);
-        copy_directory(from.get(), made.get());
-    }
-    linux_::attach_mount(made.get(), target.get());
-    if (options.propagation)
-        linux_::set_propagation(made.get(), options.propagation, options.recursive_propagation);
-    if (readonly) context.later_readonly.push_back(std::move(made));
-}
-
-/// mount(2), for option values that the new interface has no room for.
-void mount_classic(const oci::Mount& mount, const MountOptions& options, int target) {
+/// mount(2), for what the new interface has no room for: long option values, and iversion.
+Fd mount_classic(const InitContext& context, const oci::Mount& mount, const MountOptions& options,
+                 int target) {
     std::string data;
     for (const std::string& option : options.data) {
         if (!data.empty()) data += ',';
@@ -205,8 +184,35 @@ void mount_classic(const oci::Mount& mount, const MountOptions& options, int tar
     if (::mount(mount.source.c_str(), path.c_str(), mount.type.c_str(), options.super_flags,
                 data.c_str()) != 0)
         throw_errno(errno, "mount {} as {}", mount.source, mount.type);
-    Fd made = sys::open(path, O_PATH);
+    // `target` is still what lies below.
+    Fd made = linux_::find_in_root(context.root.get(), mount.destination);
     linux_::set_mount_attributes(made.get(), options.attributes, false);
+    return made;
+}
+
+void mount_tmpfs(InitContext& context, const oci::Mount& mount, MountOptions options) {
+    Fd existing = linux_::find_in_root(context.root.get(), mount.destination);
+    Fd target = linux_::open_destination(context.root.get(), mount.destination, true);
+    // A tmpfs takes the mode of the directory it covers unless one was asked for.
+    if (existing && !has_key(options.data, "mode"))
+        options.data.push_back(
+            fmt::format("mode={:o}", sys::fstat(existing.get()).st_mode & 07777));
+    const bool readonly = options.attributes.set & MOUNT_ATTR_RDONLY;
+    // Things are still going to be made in it.
+    options.attributes.set &= ~std::uint64_t{MOUNT_ATTR_RDONLY};
+    const bool is_classic = options.super_flags & MS_I_VERSION;
+    Fd made = is_classic
+                  ? mount_classic(context, mount, options, target.get())
+                  : linux_::make_filesystem("tmpfs", mount.source.empty() ? "tmpfs" : mount.source,
+                                            options.data, options.attributes, options.super_flags);
+    if (options.copy_up && existing) {
+        Fd from = sys::openat(existing.get(), ".", O_RDONLY | O_DIRECTORY);
+        copy_directory(from.get(), made.get());
+    }
+    if (!is_classic) linux_::attach_mount(made.get(), target.get());
+    if (options.propagation)
+        linux_::set_propagation(made.get(), options.propagation, options.recursive_propagation);
+    if (readonly) context.later_readonly.push_back(std::move(made));
 }
 
 void mount_other(InitContext& context, const oci::Mount& mount, const MountOptions& options) {
@@ -217,10 +223,14 @@ void mount_other(InitContext& context, const oci::Mount& mount, const MountOptio
                                [](const std::string& option) {
         return option.size() - std::min(option.find('='), option.size()) > longest_context_value;
     });
-    if (is_long) return mount_classic(mount, options, target.get());
-    Fd made = linux_::make_filesystem(mount.type, mount.source, options.data, options.attributes,
-                                      options.super_flags);
-    linux_::attach_mount(made.get(), target.get());
+    Fd made;
+    if (is_long || (options.super_flags & MS_I_VERSION)) {
+        made = mount_classic(context, mount, options, target.get());
+    } else {
+        made = linux_::make_filesystem(mount.type, mount.source, options.data, options.attributes,
+                                       options.super_flags);
+        linux_::attach_mount(made.get(), target.get());
+    }
     if (options.propagation)
         linux_::set_propagation(made.get(), options.propagation, options.recursive_propagation);
 }
