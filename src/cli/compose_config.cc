@@ -5,6 +5,7 @@
 #include "cli/format.hh"
 #include "cli/session.hh"
 #include "cli/words.hh"
+#include "compose/definitions.hh"
 #include "compose/explain.hh"
 #include "compose/hash.hh"
 #include "compose/normalise.hh"
@@ -70,7 +71,8 @@ std::string hash_lines(const Project& project, const std::string& wanted) {
     else
         for (const std::string& name : split_csv(wanted)) names.insert(name);
     for (const std::string& name : names)
-        text += fmt::format("{} {}\n", name, compose::config_hash(project.get_service(name)));
+        text +=
+            fmt::format("{} {}\n", name, compose::config_hash(project, project.get_service(name)));
     return text;
 }
 

@@ -2,11 +2,16 @@
 
 #include "base/error.hh"
 #include "cli/compose_build.hh"
+#include "cli/confirm.hh"
 #include "cli/pull.hh"
 #include "cli/session.hh"
+#include "cli/terminal.hh"
 #include "cli/words.hh"
 #include "compose/hash.hh"
+#include "compose/resource_change.hh"
 #include "compose/values.hh"
+
+#include <unistd.h>
 
 #include <cstdlib>
 
@@ -27,6 +32,18 @@ void tell_orphans(ComposeWork& work, const compose::Plan& plan, const compose::U
                     "this service in your compose file, you can run this "
                     "command with the --remove-orphans flag to clean it up.",
                     join_text(names, " ")));
+}
+
+/// What says "Error response from daemon" by itself, within what says so, too.
+template <typename Body>
+void without_prefix(const Body& body) {
+    constexpr std::string_view prefix = "Error response from daemon: ";
+    try {
+        body();
+    } catch (const Error& error) {
+        if (!std::string_view(error.message()).starts_with(prefix)) throw;
+        throw Error(error.kind(), "{}", error.message().substr(prefix.size()));
+    }
 }
 
 /// What is there already, without getting anything: for --dry-run.
@@ -75,6 +92,7 @@ compose::UpOptions compose_up_options(const Arguments& arguments) {
         throw Error(ErrorKind::invalid_argument,
                     "--force-recreate and --no-recreate are incompatible");
     options.remove_orphans = arguments.flag("remove-orphans") || is_set("COMPOSE_REMOVE_ORPHANS");
+    options.yes = arguments.flag("yes");
     options.targets = arguments.positional;
     return options;
 }
@@ -103,13 +121,15 @@ compose::ImageMaker compose_image_maker(const Invocation& call, const compose::P
                                         bool quiet_pull, bool quiet_build) {
     compose::ImageMaker maker;
     maker.pull = [&call, quiet_pull](const std::string& image, const std::string& platform) {
-        pull_image(call.session, image, platform,
-                   quiet_pull ? PullOutput::quiet : PullOutput::standard_error);
+        without_prefix([&] {
+            pull_image(call.session, image, platform,
+                       quiet_pull ? PullOutput::quiet : PullOutput::standard_error);
+        });
     };
-    maker.build = [&call, &project, quiet_build](const std::string& service) {
+    maker.build = [&call, &project, quiet_build](const std::vector<std::string>& services) {
         ComposeBuildOptions options;
         options.quiet = quiet_build;
-        build_compose_service(call.session, project, service, options);
+        without_prefix([&] { build_compose_services(call.session, project, services, options); });
     };
     return maker;
 }
@@ -118,8 +138,13 @@ PreparedUp prepare_up(const Invocation& call, ComposeWork& work, const compose::
                       const compose::UpOptions& options, const compose::ImageOptions& images,
                       const compose::ImageMaker& maker, bool dry_run) {
     PreparedUp prepared;
-    prepared.state = call.session.ask([&](client::Client& daemon) {
-        return compose::read_state(daemon, project.name, project.directory);
+    client::Client daemon = work.connect();
+    compose::drop_changed_volumes(daemon, work.work, project, dry_run,
+                                  [&](const std::string& question) {
+        return options.yes || (is_terminal(STDIN_FILENO) && confirm(call.session, question + "\n"));
+    });
+    prepared.state = call.session.ask([&](client::Client& connection) {
+        return compose::read_state(connection, project.name, project.directory);
     });
     compose::refuse_other_directories(prepared.state, project);
     prepared.image_ids = dry_run ? present_images(work, project)

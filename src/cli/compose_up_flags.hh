@@ -21,7 +21,8 @@ inline constexpr auto compose_create_flags = std::to_array<Flag>({
     {"remove-orphans", 0, FlagType::boolean,
      "Remove containers of services that are not in the file"},
     {"scale", 0, FlagType::list, "Number of containers of a service (SERVICE=NUMBER)"},
-    {"yes", 'y', FlagType::boolean, "Ask nothing (we never do)"},
+    {"yes", 'y', FlagType::boolean,
+     "Yes to every question: recreate changed volumes without their data"},
 });
 
 /// What those flags say.

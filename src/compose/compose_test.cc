@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/file.hh"
 #include "base/process.hh"
+#include "compose/definitions.hh"
 #include "compose/explain.hh"
 #include "compose/hash.hh"
 #include "compose/merge.hh"
@@ -356,13 +357,15 @@ TEST(Project, NamesVariablesAndFiles) {
 }
 
 TEST(Hash, OrderAndWhatDoesNotTouchContainersDoNotCount) {
+    const auto hash_of = [](std::string_view text) {
+        const Project project = load_text(text);
+        return config_hash(project, project.get_service("a"));
+    };
     const std::string first =
-        config_hash(load_text("services: {a: {image: x, labels: {a: 1, b: 2}, ports: [\"80:80\"]}}")
-                        .get_service("a"));
-    const std::string second =
-        config_hash(load_text("services: {a: {ports: [\"80:80/tcp\"], labels: [b=2, a=1], image: "
-                              "x, scale: 3, build: {context: /x}, profiles: []}}")
-                        .get_service("a"));
+        hash_of("services: {a: {image: x, labels: {a: 1, b: 2}, ports: [\"80:80\"]}}");
+    const std::string second = hash_of(
+        "services: {a: {ports: [\"80:80/tcp\"], labels: [b=2, a=1], image: x, scale: 3, "
+        "build: {context: /x}, profiles: []}}");
     EXPECT_EQ(first, second);
     const Node before = container_config(
         load_text("services: {a: {image: x, ports: [\"80:80\"]}}").get_service("a"));
@@ -371,6 +374,36 @@ TEST(Hash, OrderAndWhatDoesNotTouchContainersDoNotCount) {
     EXPECT_EQ(differences(before, after),
               (std::vector<std::string>{"ports[0].published: 80→81", "tty: none→true"}));
     EXPECT_TRUE(differences(from_json(json::parse(json::dump(to_json(after)))), after).empty());
+}
+
+TEST(Hash, DefinitionsOfWhatAServiceUsesCount) {
+    const auto config_of = [](std::string_view more) {
+        const Project project = load_text(
+            "services: {a: {image: x, networks: [n], secrets: [s], configs: [c], volumes: "
+            "[\"v:/v\"]}}\n" +
+            std::string(more));
+        return full_config(project, project.get_service("a"));
+    };
+    const std::string rest = "secrets: {s: {file: /s}}\nvolumes: {v: {}}\n";
+    const Node before = config_of("networks: {n: {}}\nconfigs: {c: {content: one}}\n" + rest);
+    EXPECT_TRUE(
+        differences(before, config_of("networks: {n: }\nconfigs: {c: {content: one}}\n" + rest))
+            .empty());
+    EXPECT_EQ(differences(before, config_of("networks: {n: {internal: true}}\nconfigs: {c: "
+                                            "{content: one}}\n" +
+                                            rest)),
+              std::vector<std::string>{"top-level networks.n.internal: none→true"});
+    const std::vector<std::string> changed = differences(
+        before, config_of("networks: {n: {}}\nconfigs: {c: {content: two}}\nsecrets: {s: {file: "
+                          "/t}}\nvolumes: {v: {labels: {a: b}}}\n"));
+    ASSERT_EQ(changed.size(), 2U);
+    EXPECT_EQ(changed[0], "top-level secrets.s.file: /s→/t");
+    EXPECT_TRUE(changed[1].starts_with("top-level configs.c.content: sha256:")) << changed[1];
+    // Containers made before definitions counted are not recreated for that.
+    Node old = before;
+    for (const char* section : {"networks", "volumes", "secrets", "configs"})
+        old.erase(std::string("top-level ") + section);
+    EXPECT_EQ(changes_since(json::dump(to_json(old)), before), "");
 }
 
 TEST(Explain, SaysWhichFileAndVariable) {

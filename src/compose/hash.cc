@@ -1,6 +1,5 @@
 #include "compose/hash.hh"
 
-#include "base/hash.hh"
 #include "compose/normalise.hh"
 
 #include <algorithm>
@@ -21,7 +20,8 @@ bool is_nothing(const Node& node) {
 std::string shown(const Node& node) {
     std::string text = node.is_scalar() ? node.to_text() : json::dump(to_json(node));
     if (node.is_null()) return "none";
-    if (text.size() > 60) text = text.substr(0, 57) + "...";
+    // The ends of long values differ more often than their beginnings.
+    if (text.size() > 60) text = text.substr(0, 25) + "..." + text.substr(text.size() - 32);
     return text;
 }
 
@@ -70,10 +70,6 @@ Node container_config(const Node& service) {
         return is_nothing(member.value) || member.key.starts_with("x-");
     });
     return config;
-}
-
-std::string config_hash(const Node& service) {
-    return sha256_hex(json::dump(to_sorted_json(container_config(service))));
 }
 
 std::vector<std::string> differences(const Node& before, const Node& after) {

@@ -9,8 +9,6 @@ namespace hull::compose {
 /// What of a service decides whether its containers are still right: without build, dependencies,
 /// scale, profiles and the like.
 Node container_config(const Node& service);
-/// SHA-256 of it, whatever the order of keys.
-std::string config_hash(const Node& service);
 
 /// What differs, one short text each: "ports[0].published: 80→81".
 std::vector<std::string> differences(const Node& before, const Node& after);

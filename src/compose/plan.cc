@@ -1,4 +1,4 @@
-#include "compose/hash.hh"
+#include "compose/definitions.hh"
 #include "compose/labels.hh"
 #include "compose/request.hh"
 #include "compose/up.hh"
@@ -16,18 +16,12 @@ std::string short_digest(const std::string& id) {
 }
 
 /// Why `container` is not what `service` asks for; "" when it is.
-std::string config_reason(const Container& container, const Node& service) {
-    if (container.label(labels::config_hash) == config_hash(service)) return "";
+std::string config_reason(const Container& container, const Project& project, const Node& service) {
+    if (container.label(labels::config_hash) == config_hash(project, service)) return "";
     const std::string before = container.label(labels::config);
     if (before.empty())
         return "it was made by another program: its configuration cannot be compared";
-    std::vector<std::string> reasons;
-    try {
-        reasons = differences(from_json(json::parse(before)), container_config(service));
-    } catch (const Error&) {
-        return "the configuration it was made with cannot be read";
-    }
-    return join_words(reasons, ", ");
+    return changes_since(before, full_config(project, service));
 }
 
 std::string image_reason(const Container& container, const std::string& image_id) {
@@ -81,7 +75,7 @@ private:
         std::map<int, Container> numbered;
         for (const Container* container : state_.of_service(name))
             add_numbered(numbered, *container, name, changes);
-        const std::string outside = outside_reason(name, service);
+        const std::string outside = outside_reason(service);
         for (auto& [number, container] : numbered) {
             if (number > wanted) {
                 changes.push_back({Change::remove, container.name, number, container,
@@ -118,12 +112,10 @@ private:
     }
 
     /// A reason that lies in another service.
-    std::string outside_reason(const std::string& name, const Node& service) const {
+    std::string outside_reason(const Node& service) const {
         for (const std::string& other : joined_services(service))
             if (recreated_.contains(other))
                 return fmt::format("{} is recreated, whose namespaces or volumes it uses", other);
-        if (options_.always_recreate_deps) return "";
-        (void)name;
         return "";
     }
 
@@ -133,7 +125,7 @@ private:
             options_.force_recreate && (is_target(name) || options_.always_recreate_deps);
         std::string reason = forced ? "forced" : outside;
         if (reason.empty() && !options_.no_recreate) {
-            reason = config_reason(container, service);
+            reason = config_reason(container, project_, service);
             const auto image = image_ids_.find(name);
             if (reason.empty() && image != image_ids_.end())
                 reason = image_reason(container, image->second);

@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/file.hh"
 #include "base/text.hh"
+#include "compose/definitions.hh"
 #include "compose/hash.hh"
 #include "compose/labels.hh"
 #include "compose/values.hh"
@@ -116,6 +117,12 @@ private:
         }
         host_.restart_policy.name = name;
         const Node& policy = service_["deploy"]["restart_policy"];
+        for (const char* key : {"delay", "window"})
+            if (policy.find(key))
+                result_.warnings.push_back(fmt::format(
+                    "service \"{}\": deploy.restart_policy.{} is not used: the daemon waits longer "
+                    "after each restart by itself",
+                    name_, key));
         if (!name.empty() || policy.is_null()) return;
         const std::string& condition = policy["condition"].text;
         host_.restart_policy.name = condition == "none"                       ? "no"
@@ -127,7 +134,7 @@ private:
 
     void labels() {
         for (const auto& [key, value] : strings_of(service_["labels"])) config_.labels[key] = value;
-        const Node config = container_config(service_);
+        const Node config = full_config(project_, service_);
         const auto set = [&](const char* key, const std::string& value) {
             config_.labels[key] = value;
         };
@@ -138,7 +145,7 @@ private:
         set(labels::config_files, join_words(project_.files, ","));
         if (!project_.env_files.empty())
             set(labels::environment_file, join_words(project_.env_files, ","));
-        set(labels::config_hash, config_hash(service_));
+        set(labels::config_hash, config_hash(project_, service_));
         set(labels::one_off, place_.one_off ? "True" : "False");
         if (!place_.one_off) set(labels::number, std::to_string(place_.number));
         if (place_.one_off) set(labels::slug, random_hex(32));

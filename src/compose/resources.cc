@@ -1,6 +1,8 @@
 #include "base/error.hh"
+#include "compose/definitions.hh"
 #include "compose/labels.hh"
 #include "compose/request.hh"
+#include "compose/resource_change.hh"
 #include "compose/work.hh"
 
 #include <set>
@@ -18,6 +20,7 @@ json::Value labels_of(const Project& project, const Node& resource, const char* 
                       const std::string& key) {
     std::map<std::string, std::string> labels = resource_labels(project, resource);
     labels[label] = key;
+    labels[labels::config] = json::dump(to_sorted_json(resource_config(resource)));
     return labels;
 }
 
@@ -50,21 +53,6 @@ json::Value network_request(const Project& project, const std::string& key, cons
     return body;
 }
 
-std::string label_of(const json::Value& resource, const char* name) {
-    const json::Value& value = resource["Labels"][name];
-    return value.is_string() ? value.as_string() : "";
-}
-
-/// What is there under this name: null when nothing is.
-json::Value find_resource(client::Client& daemon, const std::string& path) {
-    try {
-        return daemon.get(path);
-    } catch (const Error& error) {
-        if (error.kind() != ErrorKind::not_found) throw;
-        return nullptr;
-    }
-}
-
 void check_owner(const Work& work, const Project& project, std::string_view noun,
                  const std::string& name, const json::Value& found) {
     const std::string owner = label_of(found, labels::project),
@@ -81,6 +69,23 @@ void check_owner(const Work& work, const Project& project, std::string_view noun
                         noun, name, project.name));
 }
 
+void keep_or_recreate(client::Client& daemon, const Work& work, const Project& project,
+                      const Member& member, const json::Value& found, bool dry_run) {
+    if (label_of(found, labels::project) != project.name) return;
+    const std::string changes =
+        changes_since(label_of(found, labels::config), resource_config(member.value));
+    if (changes.empty()) return;
+    const std::string& name = member.value["name"].text;
+    work.reporter->event("Network", name, "Recreate (" + changes + ")");
+    if (dry_run) return;
+    with_context(
+        [&] {
+        recreate_network(daemon, found, network_request(project, member.key, member.value));
+        },
+        "network {}", name);
+    work.reporter->event("Network", name, "Recreated");
+}
+
 /// Of the project and of its directory; without a directory, or in what has none, the name decides.
 bool is_ours(const json::Value& resource, const std::string& directory) {
     const std::string other = label_of(resource, labels::working_dir);
@@ -88,6 +93,20 @@ bool is_ours(const json::Value& resource, const std::string& directory) {
 }
 
 }  // namespace
+
+std::string label_of(const json::Value& resource, const char* name) {
+    const json::Value& value = resource["Labels"][name];
+    return value.is_string() ? value.as_string() : "";
+}
+
+json::Value find_resource(client::Client& daemon, const std::string& path) {
+    try {
+        return daemon.get(path);
+    } catch (const Error& error) {
+        if (error.kind() != ErrorKind::not_found) throw;
+        return nullptr;
+    }
+}
 
 void ensure_networks(client::Client& daemon, const Work& work, const Project& project,
                      bool dry_run) {
@@ -103,6 +122,7 @@ void ensure_networks(client::Client& daemon, const Work& work, const Project& pr
         }
         if (!found.is_null()) {
             check_owner(work, project, "network", name, found);
+            keep_or_recreate(daemon, work, project, member, found, dry_run);
             continue;
         }
         work.reporter->event("Network", name, "Creating");

@@ -32,6 +32,7 @@ struct UpOptions {
     bool renew_anonymous_volumes = false;
     bool no_start = false;
     bool remove_orphans = false;
+    bool yes = false;                   ///< to every question
     std::map<std::string, int> scale;   ///< service -> containers
     std::vector<std::string> targets;   ///< services that were named; empty: all
     std::optional<int> stop_timeout_s;  ///< of containers that are replaced

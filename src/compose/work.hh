@@ -54,6 +54,10 @@ void wait_until_ready(client::Client& daemon, const Work& work, const Container&
 void ensure_networks(client::Client& daemon, const Work& work, const Project& project,
                      bool dry_run);
 void ensure_volumes(client::Client& daemon, const Work& work, const Project& project, bool dry_run);
+/// What the daemon has at `path`: null when nothing is there.
+json::Value find_resource(client::Client& daemon, const std::string& path);
+/// A label of a network or a volume, "" when it has none of that name.
+std::string label_of(const json::Value& resource, const char* name);
 void remove_networks(client::Client& daemon, const Work& work, const std::string& project,
                      const std::string& directory);
 void remove_volumes(client::Client& daemon, const Work& work, const std::string& project,
