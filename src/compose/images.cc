@@ -24,6 +24,31 @@ bool is_stale(client::Client& daemon, const std::string& image, const std::strin
     return !last || now_ns() - *last > *period;
 }
 
+/// When the image of a service is pulled or built: always, missing, never, build or a period.
+std::string policy_of(const Node& service, const ImageOptions& options) {
+    const std::string& policy = options.pull.empty() ? service["pull_policy"].text : options.pull;
+    return policy == "if_not_present" || policy.empty() ? "missing" : policy;
+}
+
+bool can_build(const Node& service, const ImageOptions& options) {
+    return service.find("build") && !options.no_build;
+}
+
+/// Services whose images are built now, whatever is there.
+std::vector<std::string> to_build(client::Client& daemon, const Project& project,
+                                  const ImageOptions& options) {
+    std::vector<std::string> names;
+    for (const std::string& name : dependency_order(project)) {
+        const Node& service = project.get_service(name);
+        if (service.find("provider") || !can_build(service, options)) continue;
+        const std::string policy = policy_of(service, options);
+        if (options.build || policy == "build" ||
+            (policy != "always" && find_image(daemon, image_of(project, name)).empty()))
+            names.push_back(name);
+    }
+    return names;
+}
+
 }  // namespace
 
 std::string find_image(client::Client& daemon, const std::string& image) {
@@ -41,6 +66,8 @@ std::map<std::string, std::string> ensure_images(const Work& work, const Project
     client::Client daemon = work.connect();
     std::map<std::string, std::string> ids, of_image;
     std::set<std::string> pulled;
+    if (const std::vector<std::string> names = to_build(daemon, project, options); !names.empty())
+        maker.build(names);
     for (const std::string& name : dependency_order(project)) {
         const Node& service = project.get_service(name);
         if (service.find("provider")) continue;
@@ -50,16 +77,9 @@ std::map<std::string, std::string> ensure_images(const Work& work, const Project
             ids[name] = known->second;
             continue;
         }
-        std::string policy = options.pull.empty() ? service["pull_policy"].text : options.pull;
-        if (policy == "if_not_present" || policy.empty()) policy = "missing";
+        const std::string policy = policy_of(service, options);
         std::string id = find_image(daemon, image);
-        const bool can_build = service.find("build") && !options.no_build;
-        const bool must_build =
-            can_build && (options.build || policy == "build" || (id.empty() && policy != "always"));
-        if (must_build) {
-            maker.build(name);
-            id = find_image(daemon, image);
-        } else if (!service.find("build") || policy == "always") {
+        if (!service.find("build") || policy == "always") {
             const bool refresh = policy == "always" || policy == "refresh" ||
                                  (!id.empty() && policy != "missing" && policy != "never" &&
                                   is_stale(daemon, image, policy));
@@ -67,8 +87,8 @@ std::map<std::string, std::string> ensure_images(const Work& work, const Project
                 try {
                     maker.pull(image, service["platform"].text);
                 } catch (const Error&) {
-                    if (!can_build) throw;
-                    maker.build(name);
+                    if (!can_build(service, options)) throw;
+                    maker.build({name});
                 }
                 id = find_image(daemon, image);
             }

@@ -16,7 +16,8 @@ struct ImageOptions {
 /// How images come to be; the command line does these, so that their output is its own.
 struct ImageMaker {
     std::function<void(const std::string& image, const std::string& platform)> pull;
-    std::function<void(const std::string& service)> build;
+    /// Of several services, at the same time.
+    std::function<void(const std::vector<std::string>& services)> build;
 };
 
 /// Pulls and builds what the services need and returns the image's id for each. Throws not_found
