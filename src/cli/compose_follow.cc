@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "cli/compose_project.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
 #include "compose/labels.hh"
@@ -26,8 +27,8 @@ constexpr std::uint64_t woken_mark = 1 << 20;
 }  // namespace
 
 bool compose_colors(const Invocation& call, bool no_color) {
-    const std::string& ansi = call.session.group_arguments->text("ansi");
-    if (no_color || ansi == "never" || call.session.group_arguments->flag("no-ansi")) return false;
+    const std::string ansi = compose_ansi(call.session);
+    if (no_color || ansi == "never") return false;
     return ansi == "always" || is_terminal(STDOUT_FILENO);
 }
 

@@ -247,20 +247,16 @@ int run_rm(Invocation& call) {
     return 0;
 }
 
-int run_create(Invocation& call) {
-    const Arguments& arguments = call.arguments;
-    compose::UpOptions options = compose_up_options(arguments);
-    options.no_start = true;
-    compose::Project project = load_compose_project(call);
-    compose::select_services(project, arguments.positional, true);
-    options.scale = parse_scale(project, arguments.list("scale"));
+/// Plans what `options` ask for and does it, or with --dry-run says it.
+int carry_out(const Invocation& call, const compose::Project& project,
+              const compose::UpOptions& options, const compose::ImageOptions& images,
+              bool quiet_pull) {
     const bool dry_run = compose_dry_run(call);
     ComposeWork work(call, dry_run);
-    const compose::ImageMaker maker =
-        compose_image_maker(call, project, arguments.flag("quiet-pull"), false);
+    const compose::ImageMaker maker = compose_image_maker(call, project, quiet_pull, false);
     Session::from_daemon([&] {
-        const PreparedUp prepared = prepare_up(call, work, project, options,
-                                               compose_image_options(arguments), maker, dry_run);
+        const PreparedUp prepared =
+            prepare_up(call, work, project, options, images, maker, dry_run);
         client::Client daemon = work.connect();
         compose::ensure_networks(daemon, work.work, project, dry_run);
         compose::ensure_volumes(daemon, work.work, project, dry_run);
@@ -270,6 +266,17 @@ int run_create(Invocation& call) {
             compose::apply_plan(work.work, project, prepared.plan, prepared.image_ids, options);
     });
     return 0;
+}
+
+int run_create(Invocation& call) {
+    const Arguments& arguments = call.arguments;
+    compose::UpOptions options = compose_up_options(arguments);
+    options.no_start = true;
+    compose::Project project = load_compose_project(call);
+    compose::select_services(project, arguments.positional, true);
+    options.scale = parse_scale(project, arguments.list("scale"));
+    return carry_out(call, project, options, compose_image_options(arguments),
+                     arguments.flag("quiet-pull"));
 }
 
 constexpr Flag scale_flags[] = {
@@ -287,20 +294,7 @@ int run_scale(Invocation& call) {
     compose::select_services(project, names, !arguments.flag("no-deps"));
     options.targets = names;
     options.no_recreate = true;
-    const bool dry_run = compose_dry_run(call);
-    ComposeWork work(call, dry_run);
-    const compose::ImageMaker maker = compose_image_maker(call, project, false, false);
-    Session::from_daemon([&] {
-        const PreparedUp prepared = prepare_up(call, work, project, options, {}, maker, dry_run);
-        client::Client daemon = work.connect();
-        compose::ensure_networks(daemon, work.work, project, dry_run);
-        compose::ensure_volumes(daemon, work.work, project, dry_run);
-        if (dry_run)
-            call.session.print(compose::describe_plan(prepared.plan));
-        else
-            compose::apply_plan(work.work, project, prepared.plan, prepared.image_ids, options);
-    });
-    return 0;
+    return carry_out(call, project, options, {}, false);
 }
 
 }  // namespace

@@ -5,6 +5,7 @@
 #include "cli/compose_follow.hh"
 #include "cli/compose_log_view.hh"
 #include "cli/compose_reporter.hh"
+#include "cli/logs_flags.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
 #include "cli/values.hh"
@@ -14,35 +15,19 @@
 namespace hull::cli {
 namespace {
 
-constexpr Flag flags[] = {
-    {"follow", 'f', FlagType::boolean, "Go on with new output"},
-    {"index", 0, FlagType::integer, "Number of the container, when a service has several", "0"},
-    {"no-color", 0, FlagType::boolean, "No colors"},
-    {"no-log-prefix", 0, FlagType::boolean, "No names in front of lines"},
-    {"since", 0, FlagType::text,
-     "Output since a time (2013-01-02T13:23:37Z) or for a duration (42m)"},
-    {"tail", 'n', FlagType::text, "Number of lines from the end of each log", "all"},
-    {"timestamps", 't', FlagType::boolean, "Show timestamps"},
-    {"until", 0, FlagType::text,
-     "Output before a time (2013-01-02T13:23:37Z) or a duration ago (42m)"},
-};
-
-std::string timestamp(const Arguments& arguments, std::string_view name) {
-    if (arguments.text(name).empty()) return "";
-    return with_context([&] { return parse_timestamp(arguments.text(name), now_ns()); },
-                        "invalid value for \"{}\"", name);
-}
+constexpr auto flags = concat(
+    logs_flags,
+    std::to_array<Flag>({
+        {"index", 0, FlagType::integer, "Number of the container, when a service has several", "0"},
+        {"no-color", 0, FlagType::boolean, "No colors"},
+        {"no-log-prefix", 0, FlagType::boolean, "No names in front of lines"},
+    }));
 
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
     const ComposeScope scope = find_compose_scope(call);
     const compose::State state = read_compose_state(call, scope, arguments.positional);
-    client::LogsOptions options;
-    options.follow = arguments.flag("follow");
-    options.timestamps = arguments.flag("timestamps");
-    options.tail = arguments.text("tail");
-    options.since = timestamp(arguments, "since");
-    options.until = timestamp(arguments, "until");
+    client::LogsOptions options = read_logs_options(arguments);
     LogView view({.prefix = !arguments.flag("no-log-prefix"),
                   .color = compose_colors(call, arguments.flag("no-color")),
                   .timestamps = false});

@@ -23,6 +23,7 @@ std::string current_directory() {
 
 compose::LoadOptions compose_load_options(const Invocation& call) {
     const Arguments& global = *call.session.group_arguments;
+    compose_ansi(call.session);  // a word that is none is told by every command
     compose::LoadOptions options;
     options.working_directory = current_directory();
     options.files = global.list("file");
@@ -45,6 +46,18 @@ compose::Project load_compose_project(const Invocation& call, const compose::Loa
 
 compose::Project load_compose_project(const Invocation& call) {
     return load_compose_project(call, compose_load_options(call));
+}
+
+std::string compose_ansi(const Session& session) {
+    const Arguments& global = *session.group_arguments;
+    if (global.flag("no-ansi")) return "never";
+    const char* chosen = std::getenv("COMPOSE_ANSI");
+    const std::string ansi =
+        global.given("ansi") || !chosen || !*chosen ? global.text("ansi") : chosen;
+    if (ansi != "never" && ansi != "always" && ansi != "auto")
+        throw Error(ErrorKind::invalid_argument,
+                    "unsupported --ansi value \"{}\": never, always or auto", ansi);
+    return ansi;
 }
 
 bool compose_dry_run(const Invocation& call) {

@@ -14,6 +14,9 @@ compose::LoadOptions compose_load_options(const Invocation& call);
 compose::Project load_compose_project(const Invocation& call);
 compose::Project load_compose_project(const Invocation& call, const compose::LoadOptions& options);
 
+/// --ansi, else --no-ansi, else COMPOSE_ANSI: "never", "always" or "auto".
+std::string compose_ansi(const Session& session);
+
 /// A flag given before the command, or after it where the command has it, too.
 bool compose_dry_run(const Invocation& call);
 

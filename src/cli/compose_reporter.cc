@@ -6,6 +6,7 @@
 #include "cli/session.hh"
 #include "cli/terminal.hh"
 #include "compose/request.hh"
+#include "compose/values.hh"
 
 #include <unistd.h>
 
@@ -15,8 +16,18 @@
 namespace hull::cli {
 namespace {
 
-void write_errors(std::string_view text) {
-    (void)!::write(STDERR_FILENO, text.data(), text.size());
+/// Where progress goes: standard error, or standard output for COMPOSE_STATUS_STDOUT.
+int progress_fd() {
+    static const int fd = [] {
+        const char* wanted = std::getenv("COMPOSE_STATUS_STDOUT");
+        const bool on = wanted && compose::parse_boolean(wanted).value_or(false);
+        return on ? STDOUT_FILENO : STDERR_FILENO;
+    }();
+    return fd;
+}
+
+void write_progress(std::string_view text) {
+    (void)!::write(progress_fd(), text.data(), text.size());
 }
 
 std::string progress_of(const Invocation& call) {
@@ -24,7 +35,7 @@ std::string progress_of(const Invocation& call) {
     if (global.given("progress")) return global.text("progress");
     const char* chosen = std::getenv("COMPOSE_PROGRESS");
     if (chosen && *chosen) return chosen;
-    if (global.text("ansi") == "never" || global.flag("no-ansi")) return "plain";
+    if (compose_ansi(call.session) == "never") return "plain";
     return "auto";
 }
 
@@ -42,7 +53,7 @@ ComposeReporter::ComposeReporter(std::string_view progress, bool dry_run) : dry_
         style_ = Style::quiet;
     else if (progress == "json")
         style_ = Style::json;
-    else if (progress == "tty" || (progress == "auto" && is_terminal(STDERR_FILENO)))
+    else if (progress == "tty" || (progress == "auto" && is_terminal(progress_fd())))
         style_ = Style::terminal;
     else if (progress != "plain" && progress != "auto")
         throw Error(ErrorKind::invalid_argument,
@@ -56,12 +67,12 @@ void ComposeReporter::event(std::string_view kind, std::string_view name, std::s
     switch (style_) {
         case Style::quiet: return;
         case Style::plain:
-            write_errors(fmt::format(" {}{} {}  {}\n", mode, kind, name, what));
+            write_progress(fmt::format(" {}{} {}  {}\n", mode, kind, name, what));
             return;
         case Style::json:
-            write_errors(json::dump(json::Object{{"id", fmt::format("{} {}", kind, name)},
-                                                 {"status", std::string(what)}}) +
-                         "\n");
+            write_progress(json::dump(json::Object{{"id", fmt::format("{} {}", kind, name)},
+                                                   {"status", std::string(what)}}) +
+                           "\n");
             return;
         case Style::terminal: break;
     }
@@ -76,7 +87,7 @@ void ComposeReporter::event(std::string_view kind, std::string_view name, std::s
 }
 
 void ComposeReporter::redraw() {
-    const auto size = find_window_size(STDERR_FILENO);
+    const auto size = find_window_size(progress_fd());
     const std::size_t rows = size && size->rows > 2 ? size->rows - 1U : 23U,
                       columns = size && size->columns ? size->columns : 80U;
     std::string text = drawn_ ? fmt::format("\x1b[{}A", drawn_) : "";
@@ -88,12 +99,12 @@ void ComposeReporter::redraw() {
         if (shown.size() > columns - 1) shown.resize(columns - 1);
         text += "\r\x1b[2K" + shown + "\n";
     }
-    write_errors(text);
+    write_progress(text);
 }
 
 void ComposeReporter::warn(std::string_view text) {
     const std::lock_guard lock(mutex_);
-    write_errors(fmt::format("WARNING: {}\n", text));
+    write_progress(fmt::format("WARNING: {}\n", text));
     drawn_ = 0;
     lines_.clear();
 }

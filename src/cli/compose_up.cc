@@ -291,7 +291,7 @@ int run(Invocation& call) {
         compose::apply_plan(work.work, project, prepared.plan, prepared.image_ids, options);
         if (arguments.flag("wait")) wait_for_all(work, project, options);
         if (arguments.flag("watch") && !options.no_start) {
-            watch_project(call, project, arguments.flag("quiet-build"));
+            watch_project(call, project, {.quiet = arguments.flag("quiet-build")});
             return call_command(call.session, "compose stop", {});
         }
         return 0;

@@ -94,11 +94,13 @@ bool is_directory(const std::string& path) {
 
 class Watcher {
 public:
-    Watcher(Invocation& call, const compose::Project& project, ComposeWork& work, bool quiet)
+    Watcher(Invocation& call, const compose::Project& project, ComposeWork& work,
+            const WatchOptions& options)
         : call_(call),
           project_(project),
           work_(work),
-          quiet_(quiet),
+          quiet_(options.quiet),
+          prune_(options.prune),
           triggers_(read_triggers(project)) {
         if (triggers_.empty())
             throw Error(ErrorKind::invalid_argument,
@@ -123,7 +125,12 @@ public:
             pollfd fds[] = {{files_.fd(), POLLIN, 0}, {signals.get(), POLLIN, 0}};
             const int ready = ::poll(fds, 2, changed.empty() ? -1 : settle_ms);
             if (ready < 0 && errno != EINTR) throw_errno(errno, "poll");
-            if (fds[1].revents) break;
+            if (fds[1].revents) {
+                // Taken, or it would end us when it is let through again.
+                signalfd_siginfo info = {};
+                (void)!::read(signals.get(), &info, sizeof info);
+                break;
+            }
             if (fds[0].revents) changed.merge(files_.take());
             if (ready == 0) handle(std::exchange(changed, {}));
         }
@@ -233,13 +240,23 @@ private:
                 prepare_up(call_, work_, project, options, images, maker, false);
             compose::apply_plan(work_.work, project, prepared.plan, prepared.image_ids, options);
         });
+        if (prune_) remove_dangling_images();
         call_.session.complain(fmt::format("service \"{}\" successfully built", service));
+    }
+
+    /// What the images that were built before are now without a name.
+    void remove_dangling_images() {
+        client::Filters filters = compose::project_filter(project_.name);
+        filters["dangling"] = {"true"};
+        call_.session.ask([&](client::Client& daemon) {
+            daemon.post("/images/prune", {{"filters", client::format_filters(filters)}});
+        });
     }
 
     Invocation& call_;
     const compose::Project& project_;
     ComposeWork& work_;
-    const bool quiet_;
+    const bool quiet_, prune_;
     std::vector<Trigger> triggers_;
     compose::FileWatch files_;
 };
@@ -259,15 +276,16 @@ int run(Invocation& call) {
         words.insert(words.end(), arguments.positional.begin(), arguments.positional.end());
         if (const int code = call_command(call.session, "compose up", words)) return code;
     }
-    watch_project(call, project, arguments.flag("quiet"));
+    watch_project(call, project,
+                  {.quiet = arguments.flag("quiet"), .prune = arguments.flag("prune")});
     return 0;
 }
 
 }  // namespace
 
-void watch_project(Invocation& call, const compose::Project& project, bool quiet) {
+void watch_project(Invocation& call, const compose::Project& project, const WatchOptions& options) {
     ComposeWork work(call);
-    Watcher(call, project, work, quiet).run();
+    Watcher(call, project, work, options).run();
 }
 
 const Command compose_watch_command{

@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/time.hh"
 #include "cli/commands.hh"
+#include "cli/logs_flags.hh"
 #include "cli/session.hh"
 #include "cli/stream.hh"
 #include "cli/values.hh"
@@ -8,16 +9,10 @@
 namespace hull::cli {
 namespace {
 
-constexpr Flag flags[] = {
-    {"details", 0, FlagType::boolean, "Show the attributes that log options added"},
-    {"follow", 'f', FlagType::boolean, "Go on with new output"},
-    {"since", 0, FlagType::text,
-     "Output since a time (2013-01-02T13:23:37Z) or for a duration (42m)"},
-    {"tail", 'n', FlagType::text, "Number of lines from the end", "all"},
-    {"timestamps", 't', FlagType::boolean, "Show timestamps"},
-    {"until", 0, FlagType::text,
-     "Output before a time (2013-01-02T13:23:37Z) or a duration ago (42m)"},
-};
+constexpr auto flags = concat(
+    logs_flags, std::to_array<Flag>({
+                    {"details", 0, FlagType::boolean, "Show the attributes that log options added"},
+                }));
 
 std::string timestamp(const Arguments& arguments, std::string_view name) {
     if (arguments.text(name).empty()) return "";
@@ -27,13 +22,8 @@ std::string timestamp(const Arguments& arguments, std::string_view name) {
 
 int run(Invocation& call) {
     const std::string& name = call.arguments.positional[0];
-    client::LogsOptions options;
-    options.follow = call.arguments.flag("follow");
-    options.timestamps = call.arguments.flag("timestamps");
+    client::LogsOptions options = read_logs_options(call.arguments);
     options.details = call.arguments.flag("details");
-    options.tail = call.arguments.text("tail");
-    options.since = timestamp(call.arguments, "since");
-    options.until = timestamp(call.arguments, "until");
     const bool terminal = call.session.ask(
         [&](client::Client& daemon) { return daemon.inspect_container(name).config.tty; });
     http::ClientResponse response = call.session.ask(
@@ -43,6 +33,16 @@ int run(Invocation& call) {
 }
 
 }  // namespace
+
+client::LogsOptions read_logs_options(const Arguments& arguments) {
+    client::LogsOptions options;
+    options.follow = arguments.flag("follow");
+    options.timestamps = arguments.flag("timestamps");
+    options.tail = arguments.text("tail");
+    options.since = timestamp(arguments, "since");
+    options.until = timestamp(arguments, "until");
+    return options;
+}
 
 const Command logs_command{
     .name = "container logs",
