@@ -122,12 +122,31 @@ void TarWriter::pad() {
     emit({zeros, (tar::block_bytes - entry_size_ % tar::block_bytes) % tar::block_bytes});
 }
 
-void TarWriter::add(const Entry& entry) {
+void TarWriter::add_sparse(const Entry& entry) {
+    std::string map = fmt::format("{}\n", entry.extents.size());
+    Entry stored = entry;
+    stored.size = 0;
+    for (const Extent& extent : entry.extents) {
+        map += fmt::format("{}\n{}\n", extent.offset, extent.size);
+        stored.size += extent.size;
+    }
+    map.resize((map.size() + tar::block_bytes - 1) / tar::block_bytes * tar::block_bytes);
+    stored.size += map.size();
+    // Who does not know the format finds the file under a name that says what it is.
+    const std::size_t slash = entry.name.rfind('/');
+    const std::size_t base = slash == std::string::npos ? 0 : slash + 1;
+    stored.name = entry.name.substr(0, base) + "GNUSparseFile.0/" + entry.name.substr(base);
+    start(stored, pax_record("GNU.sparse.major", "1") + pax_record("GNU.sparse.minor", "0") +
+                      pax_record("GNU.sparse.name", entry.name) +
+                      pax_record("GNU.sparse.realsize", fmt::format("{}", entry.size)));
+    write(std::as_bytes(std::span(map)));
+}
+
+void TarWriter::start(const Entry& entry, std::string pax) {
     if (data_left_ != 0)
         throw Error(ErrorKind::internal, "tar writer: {} bytes missing before {}", data_left_,
                     quoted(entry.name));
     Header header;
-    std::string pax;
     std::string name = entry.name;
     if (entry.type == EntryType::directory && !name.ends_with('/')) name += '/';
     if (!put_name(header, name)) pax += pax_record("path", name);

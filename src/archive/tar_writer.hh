@@ -21,7 +21,10 @@ public:
 
     /// Starts an entry; exactly `entry.size` bytes must follow by write(). Sparse entries are not
     /// written sparse. Throws internal when the previous entry's data is incomplete.
-    void add(const Entry& entry);
+    void add(const Entry& entry) { start(entry, ""); }
+    /// Starts a file of which only `entry.extents` are stored: exactly their bytes must follow.
+    /// Source: GNU tar's manual, "PAX Format, Version 1.0".
+    void add_sparse(const Entry& entry);
     void write(std::span<const std::byte> data);
     /// A whole regular file or one whose bytes are at hand.
     void add_file(const Entry& entry, std::string_view content);
@@ -29,6 +32,7 @@ public:
     void finish();
 
 private:
+    void start(const Entry& entry, std::string pax);
     void pad();
     void emit(std::string_view bytes);
 

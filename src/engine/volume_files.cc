@@ -91,6 +91,7 @@ void Engine::Implementation::export_volume(const std::string& name,
     command.request.verb = files::Verb::read;
     command.request.container = name;
     command.request.path = "/.";
+    command.request.keep_holes = true;
     command.request.running = true;  // its root is there as a descriptor
     command.root_fd = root.get();
     command.output_fd = output_fd;

@@ -190,6 +190,23 @@ TEST(TreeTar, EqualTreesGiveEqualBytes) {
     EXPECT_EQ(tar_of(one), tar_of(two));
 }
 
+TEST(TreeTar, HolesStayHolesWhereThatIsAsked) {
+    const Directory root;
+    const Fd file = sys::open(root / "file", O_WRONLY | O_CREAT, 0644);
+    sys::ftruncate(file.get(), 50 << 20);
+    ASSERT_EQ(::pwrite(file.get(), "middle", 6, 20 << 20), 6);
+    EXPECT_GT(tar_of(root).size(), 50U << 20);
+    const std::string sparse = tar_of(root, {.keep_holes = true});
+    EXPECT_LT(sparse.size(), 1U << 20);
+    const std::vector<Entry> entries = read_tar(sparse);
+    ASSERT_EQ(entries.size(), 1U);
+    EXPECT_EQ(entries[0].name, "file");
+    EXPECT_EQ(entries[0].size, 50U << 20);
+    ASSERT_EQ(entries[0].extents.size(), 1U);
+    EXPECT_LE(entries[0].extents[0].offset, 20U << 20);
+    EXPECT_GT(entries[0].extents[0].offset, 10U << 20);
+}
+
 TEST(TreeTar, HardLinksStayLinksAndHiddenDirectoriesAreEmpty) {
     const Directory root;
     write_file(root / "a", "data");

@@ -116,7 +116,9 @@ void read_path(const Request& request, int root) {
     const Place place = get_place(request, root);
     send(json::Object{{"ready", to_json(describe_place(root, request.path, place))}});
     write_tar([&](archive::TarWriter& tar) {
-        TreeTar(tar, {.is_layer = false, .hidden = find_hidden(request, root)})
+        TreeTar(tar, {.is_layer = false,
+                      .hidden = find_hidden(request, root),
+                      .keep_holes = request.keep_holes})
             .add(place.fd.get(), place.name);
     });
 }

@@ -67,6 +67,7 @@ struct Request {
     /// Directories whose mounts are the engine's, like /proc: listed, never descended into, unless
     /// they are what was asked for.
     std::vector<Path> hidden;
+    bool keep_holes = false;       ///< of read: sparse files are written sparse
     bool keep_kinds = false;       ///< never replace a directory by something else, or the reverse
     std::string owner;             ///< "user[:group]" that new files get; "" as archived
     std::vector<CopyPlan> copies;  ///< of digest and copy, in their order

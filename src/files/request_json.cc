@@ -100,13 +100,13 @@ std::string dump_request(const Request& request) {
                                       {"readOnly", mount.read_only},
                                       {"recursive", mount.recursive}});
     json::Object object{
-        {"verb", name_of(request.verb)},       {"path", request.path},
-        {"container", request.container},      {"parentPid", request.parent_pid},
-        {"running", request.running},          {"rootfs", to_json(request.rootfs)},
-        {"mounts", std::move(mounts)},         {"readOnlyRoot", request.read_only_root},
-        {"scratch", request.scratch},          {"hidden", request.hidden},
-        {"keepKinds", request.keep_kinds},     {"owner", request.owner},
-        {"mountPoints", request.mount_points},
+        {"verb", name_of(request.verb)},   {"path", request.path},
+        {"container", request.container},  {"parentPid", request.parent_pid},
+        {"running", request.running},      {"rootfs", to_json(request.rootfs)},
+        {"mounts", std::move(mounts)},     {"readOnlyRoot", request.read_only_root},
+        {"scratch", request.scratch},      {"hidden", request.hidden},
+        {"keepKinds", request.keep_kinds}, {"owner", request.owner},
+        {"keepHoles", request.keep_holes}, {"mountPoints", request.mount_points},
     };
     if (request.newest_mtime_s) object.append("newestMtime", *request.newest_mtime_s);
     if (is_copy(request.verb)) {
@@ -133,6 +133,7 @@ Request parse_request(std::string_view text) {
     request.scratch = value["scratch"].as_string();
     request.hidden = value["hidden"].as_strings();
     request.keep_kinds = value["keepKinds"].as_bool();
+    request.keep_holes = value["keepHoles"].as_bool();
     request.owner = value["owner"].as_string();
     request.mount_points = value["mountPoints"].as_strings();
     if (value["newestMtime"].is_number()) request.newest_mtime_s = value["newestMtime"].as_int();

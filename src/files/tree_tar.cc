@@ -5,6 +5,7 @@
 
 #include <fcntl.h>
 #include <sys/statfs.h>
+#include <unistd.h>
 
 #include <algorithm>
 
@@ -15,6 +16,33 @@ namespace {
 /// Every level keeps a descriptor open.
 constexpr int max_depth = 4000;
 constexpr std::string_view whiteout_prefix = ".wh.";
+
+/// Of more stretches than this a file is written whole.
+constexpr std::size_t max_stretches = 10'000;
+
+/// What of a file is not holes; empty when it has none worth telling, or when nobody knows.
+std::vector<archive::Extent> find_stretches(int fd, const struct stat& info) {
+    std::vector<archive::Extent> stretches;
+    const off_t size = info.st_size;
+    if (info.st_blocks * 512 >= size) return {};
+    for (off_t at = 0; at < size;) {
+        const off_t data = ::lseek(fd, at, SEEK_DATA);
+        if (data < 0 && errno != ENXIO) return {};
+        if (data < 0 || data >= size) break;
+        const off_t hole = ::lseek(fd, data, SEEK_HOLE);
+        if (hole < 0) return {};
+        at = std::min(hole, size);
+        stretches.push_back(
+            {static_cast<std::uint64_t>(data), static_cast<std::uint64_t>(at - data)});
+        if (stretches.size() > max_stretches) return {};
+    }
+    const bool ends_in_hole = stretches.empty() || stretches.back().offset + stretches.back().size <
+                                                       static_cast<std::uint64_t>(size);
+    // GNU tar tells the end of a file by an empty stretch there.
+    if (ends_in_hole) stretches.push_back({static_cast<std::uint64_t>(size), 0});
+    if (stretches.size() == 1 && stretches[0].offset == 0) return {};
+    return stretches;
+}
 
 bool is_whiteout(const struct stat& info) { return S_ISCHR(info.st_mode) && info.st_rdev == 0; }
 
@@ -107,11 +135,25 @@ void TreeTar::add_entry(int fd, const struct stat& info, const std::string& name
     }
     Fd content;
     if (*type == archive::EntryType::file && entry.size > 0) content = reopen(fd, O_RDONLY);
-    tar_.add(entry);
-    if (content) add_content(content.get(), entry.size);
+    if (content && options_.keep_holes) entry.extents = find_stretches(content.get(), info);
+    if (entry.extents.empty()) {
+        tar_.add(entry);
+        if (content) add_content(content.get(), entry.size);
+    } else {
+        tar_.add_sparse(entry);
+        add_stretches(content.get(), entry);
+    }
     if (*type != archive::EntryType::directory) return;
     if (depth > 0 && options_.hidden.contains({info.st_dev, info.st_ino})) return;
     add_children(fd, name.ends_with('/') ? name : name + "/", depth + 1);
+}
+
+void TreeTar::add_stretches(int fd, const archive::Entry& entry) {
+    for (const archive::Extent& stretch : entry.extents) {
+        if (::lseek(fd, static_cast<off_t>(stretch.offset), SEEK_SET) < 0)
+            throw_errno(errno, "lseek in {}", archive::quoted(entry.name));
+        add_content(fd, stretch.size);
+    }
 }
 
 void TreeTar::add_content(int fd, std::uint64_t size) {

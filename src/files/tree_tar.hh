@@ -31,6 +31,7 @@ public:
         std::optional<std::int64_t> newest_mtime_s = {};  ///< later times become this one
         /// Of a layer, without slash in front: what is empty there was made to mount on.
         std::set<std::string> mount_points = {};
+        bool keep_holes = false;  ///< sparse files are written sparse, else as zeros
     };
     TreeTar(archive::TarWriter& tar, Options options) : tar_(tar), options_(std::move(options)) {}
 
@@ -42,6 +43,7 @@ public:
 private:
     void add_entry(int fd, const struct stat& info, const std::string& name, int depth);
     void add_content(int fd, std::uint64_t size);
+    void add_stretches(int fd, const archive::Entry& entry);
     bool was_made_to_mount(int fd, const struct stat& info, const std::string& name) const;
     void add_whiteout(const std::string& prefix, const std::string& name);
     bool add_as_link(archive::Entry& entry, const struct stat& info);

@@ -8,11 +8,13 @@
 #include "linux/mount.hh"
 
 #include <fcntl.h>
+#include <fmt/core.h>
 #include <sys/mount.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <charconv>
 #include <optional>
 #include <string_view>
@@ -72,6 +74,27 @@ void check_own_options(const Volume& volume) {
         throw Error(ErrorKind::invalid_argument,
                     "a volume with a device has the size of that: leave out the option size, or "
                     "give o=size=… to a tmpfs");
+}
+
+/// File systems of other machines are told an address: the daemon looks no names up, answers of
+/// strangers are not for root.
+void check_address(const std::string& type, const std::string& data) {
+    if (type != "nfs" && type != "nfs4" && type != "cifs") return;
+    for (const std::string& word : split_nonempty(data, ',')) {
+        const std::string_view host = std::string_view(word).substr(word.find('=') + 1);
+        if (!word.starts_with("addr=") || host.find_first_not_of("0123456789.") == host.npos ||
+            host.find(':') != host.npos)
+            continue;
+        throw Error(ErrorKind::invalid_argument,
+                    "addr={0} is a name and an address is needed: `getent ahosts {0}` finds it",
+                    host);
+    }
+}
+
+/// What to do about an error, where there is something.
+std::string remedy(const Error& error, const std::string& type) {
+    if (error.error_number() != ENODEV) return "";
+    return fmt::format(": this kernel does not know {0}: load its module (modprobe {0})", type);
 }
 
 }  // namespace
@@ -151,6 +174,7 @@ void mount_local(const Volume& volume, const Path& target) {
     const std::string device = volume.option("device"), type = volume.option("type");
     const std::string data = volume.option("o");
     try {
+        check_address(type, data);
         const linux_::MountOptions options = linux_::parse_mount_options(option_words(volume));
         Fd made;
         if (options.bind || type == "bind") {
@@ -169,8 +193,9 @@ void mount_local(const Volume& volume, const Path& target) {
         throw Error(
             ErrorKind::internal,
             "error while mounting volume '{}': failed to mount local volume: mount {}:{}{}: "
-            "{}",
-            target, device, target, data.empty() ? "" : ", data: " + data, error.message());
+            "{}{}",
+            target, device, target, data.empty() ? "" : ", data: " + data, error.message(),
+            remedy(error, type));
     }
 }
 
