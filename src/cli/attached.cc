@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "cli/flags.hh"
+#include "cli/mount_advice.hh"
 #include "cli/session.hh"
 #include "cli/stream.hh"
 #include "cli/terminal.hh"
@@ -108,6 +109,7 @@ AttachResult attach(Session& session, const AttachPlan& plan) {
     streams.on_resize = [&] {
         if (plan.terminal) resize(daemon, plan.id, false);
     };
+    if (plan.advice) streams.on_output = [&](std::string_view bytes) { plan.advice->see(bytes); };
     const StreamEnd end = stream(connection, streams);
     raw.reset();
     if (end == StreamEnd::detached) {
@@ -115,7 +117,11 @@ AttachResult attach(Session& session, const AttachPlan& plan) {
         return {.detached = true};
     }
     if (end == StreamEnd::broken) return {.broken = true, .exit_code = 1};
-    return {.exit_code = finish(waiting)};
+    const int code = finish(waiting);
+    if (plan.advice && code != 0)
+        if (const std::string line = plan.advice->line(); !line.empty())
+            session.complain(fmt::format("{}: {}", session.program, line));
+    return {.exit_code = code};
 }
 
 }  // namespace hull::cli

@@ -5,6 +5,7 @@
 namespace hull::cli {
 
 class Arguments;
+class MountAdvice;
 class Session;
 
 /// How to join a container with our terminal or pipes.
@@ -13,9 +14,10 @@ struct AttachPlan {
     bool terminal = false;
     bool use_stdin = false, use_stdout = true, use_stderr = true;
     bool proxy_signals = true;
-    bool start = false;          ///< start it once we are attached
-    std::string wait_condition;  ///< "next-exit", "removed", "not-running"
-    std::string detach_keys;     ///< as typed, "" = the default ones
+    bool start = false;             ///< start it once we are attached
+    std::string wait_condition;     ///< "next-exit", "removed", "not-running"
+    std::string detach_keys;        ///< as typed, "" = the default ones
+    MountAdvice* advice = nullptr;  ///< reads along; told when the program fails
 };
 
 struct AttachResult {

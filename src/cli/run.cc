@@ -2,6 +2,7 @@
 #include "cli/attached.hh"
 #include "cli/commands.hh"
 #include "cli/create_flags.hh"
+#include "cli/mount_advice.hh"
 #include "cli/published_ports.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
@@ -92,6 +93,8 @@ int run(Invocation& call) {
         plan.start = true;
         plan.wait_condition = request.host_config.auto_remove ? "removed" : "next-exit";
         plan.proxy_signals = call.arguments.flag("sig-proxy");
+        MountAdvice advice(session, request);
+        plan.advice = &advice;
         return attach(session, plan).exit_code;
     } catch (const Error& error) {
         return complain(call, error, start_failure_code(error.message()));

@@ -174,6 +174,7 @@ StreamEnd stream(client::Connection& connection, const StreamPlan& plan) {
             std::size_t count = piece.bytes.size();
             Written written = Written::all;
             if (piece.fd >= 0) written = write_some(piece.fd, piece.bytes, count);
+            if (plan.on_output) plan.on_output(piece.bytes.substr(0, count));
             if (written == Written::broken) return false;
             demultiplexer.consume(count);
             if (written == Written::blocked) {

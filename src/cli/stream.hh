@@ -37,6 +37,7 @@ struct StreamPlan {
     SignalQueue* signals = nullptr;
     std::function<void(int signal_number)> on_signal;
     std::function<void()> on_resize;
+    std::function<void(std::string_view bytes)> on_output;  ///< sees what is written; may be empty
     /// Reply of a wait request: streaming also ends when the process did and all its output came.
     http::ClientResponse* wait = nullptr;
 };
