@@ -129,6 +129,7 @@ constexpr const Command* commands[] = {
     &volume_prune_command,
     &volume_rm_command,
     &volume_snapshot_command,
+    &volume_update_command,
 
     &complete_command,
     &completion_bash_command,

@@ -5,6 +5,6 @@
 namespace hull::cli {
 
 extern const Command volume_clone_command, volume_du_command, volume_export_command,
-    volume_import_command, volume_mv_command, volume_snapshot_command;
+    volume_import_command, volume_mv_command, volume_snapshot_command, volume_update_command;
 
 }  // namespace hull::cli
