@@ -1,4 +1,4 @@
-"""A volume driver as a plugin: directories below its own. python3 volume_plugin.py SOCKET DIRECTORY; logs each call to DIRECTORY/calls."""
+"""A volume driver as a plugin: directories below its own. python3 volume_plugin.py SOCKET|tcp:FILE-FOR-PORT DIRECTORY; logs each call to DIRECTORY/calls."""
 import http.server, json, os, shutil, socketserver, sys
 
 SOCKET, ROOT = sys.argv[1:3]
@@ -65,4 +65,11 @@ class Server(socketserver.ThreadingMixIn, socketserver.UnixStreamServer):
 
 
 os.makedirs(ROOT, exist_ok=True)
-Server(SOCKET, Handler).serve_forever()
+if SOCKET.startswith("tcp:"):
+    server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), Handler)
+    with open(SOCKET[4:] + ".new", "w") as file:
+        print(server.server_address[1], file=file)
+    os.rename(SOCKET[4:] + ".new", SOCKET[4:])
+else:
+    server = Server(SOCKET, Handler)
+server.serve_forever()
