@@ -3,9 +3,12 @@
 #include "base/error.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
+#include "base/time.hh"
 #include "build/dockerfile/arguments.hh"
+#include "build/dockerfile/check_report.hh"
 #include "build/dockerfile/ignore.hh"
 #include "build/stage_run.hh"
+#include "build/waste.hh"
 #include "engine/files_run.hh"
 #include "oci/reference.hh"
 
@@ -13,7 +16,10 @@
 #include <linux/openat2.h>
 #include <poll.h>
 
+#include <algorithm>
+#include <atomic>
 #include <charconv>
+#include <climits>
 #include <iterator>
 #include <thread>
 
@@ -36,13 +42,24 @@ std::optional<std::int64_t> parse_epoch(const std::string& text) {
 /// Requests `inner` when the client goes away or somebody cancels, until it is destroyed.
 class StopRelay {
 public:
-    StopRelay(StopEvent& client, StopEvent& cancelled, StopEvent& inner)
-        : thread_([this, &client, &cancelled, &inner] {
+    StopRelay(StopEvent& client, StopEvent& cancelled, StopEvent& inner, std::int64_t timeout_ms)
+        : thread_([this, &client, &cancelled, &inner, timeout_ms] {
               pollfd polled[] = {
                   {client.fd(), POLLIN, 0}, {cancelled.fd(), POLLIN, 0}, {end_.fd(), POLLIN, 0}};
-              while (::poll(polled, std::size(polled), -1) < 0) continue;
-              if (polled[0].revents || polled[1].revents) inner.request();
+              const std::int64_t end_ns = monotonic_ns() + timeout_ms * 1'000'000;
+              int ready = -1;
+              while (ready < 0) {
+                  const std::int64_t left_ms = (end_ns - monotonic_ns()) / 1'000'000;
+                  ready =
+                      ::poll(polled, std::size(polled),
+                             timeout_ms < 0
+                                 ? -1
+                                 : static_cast<int>(std::clamp<std::int64_t>(left_ms, 0, INT_MAX)));
+              }
+              if (ready == 0) timed_out_ = true;
+              if (ready == 0 || polled[0].revents || polled[1].revents) inner.request();
           }) {}
+    bool timed_out() const { return timed_out_; }
     ~StopRelay() {
         end_.request();
         thread_.join();
@@ -52,8 +69,19 @@ public:
 
 private:
     StopEvent end_;
+    std::atomic<bool> timed_out_ = false;
     std::thread thread_;
 };
+
+BuildRecord make_record(const BuildRequest& request, const Context& context) {
+    BuildRecord record;
+    record.id = request.record_id.empty() ? random_hex(6) : request.record_id;
+    record.name = request.tags.empty() ? context.directory : request.tags.front();
+    record.dockerfile = request.dockerfile.empty() ? "Dockerfile" : request.dockerfile;
+    record.target = request.target;
+    record.started_ns = now_ns();
+    return record;
+}
 
 }  // namespace
 
@@ -66,13 +94,16 @@ Build::Build(Builder& builder, const BuildRequest& request, const Context& conte
       client_stop_(stop),
       cancelled_(cancelled),
       lease_(builder.store_.make_lease()),
-      platform_(oci::host_platform()) {}
+      record_(builder.history_, make_record(request, context)),
+      platform_(oci::host_platform()) {
+    for (const auto& [id, secret] : request.secrets) record_.hide(secret);
+}
 
 // ---------------------------------------------------------------- what there is to do
 
 /// A text file of the context; links lead nowhere outside of it.
-std::string Build::find_text(const std::string& path, bool required) const {
-    const Fd root = sys::open(context_.directory, O_PATH | O_DIRECTORY);
+std::string Build::find_text(const Path& directory, const std::string& path, bool required) const {
+    const Fd root = sys::open(directory, O_PATH | O_DIRECTORY);
     struct open_how how {};
     how.flags = O_RDONLY | O_NONBLOCK | O_CLOEXEC;
     how.resolve = RESOLVE_IN_ROOT | RESOLVE_NO_MAGICLINKS;
@@ -93,17 +124,25 @@ std::string Build::find_text(const std::string& path, bool required) const {
     return text;
 }
 
+std::vector<std::string> Build::ignored_in(const Path& directory) const {
+    return dockerfile::parse_ignore_file(find_text(directory, ".dockerignore", false));
+}
+
 void Build::read_dockerfile() {
-    const std::string name = request_.dockerfile.empty() ? "Dockerfile" : request_.dockerfile;
-    const std::string text =
-        request_.dockerfile_text ? *request_.dockerfile_text : find_text(name, true);
+    std::string name = request_.dockerfile.empty() ? "Dockerfile" : request_.dockerfile;
+    if (request_.dockerfile.empty() && !request_.dockerfile_text &&
+        !sys::find_stat(join(context_.directory, name)) &&
+        sys::find_stat(join(context_.directory, "dockerfile")))
+        name = "dockerfile";
+    const std::string text = request_.dockerfile_text ? *request_.dockerfile_text
+                                                      : find_text(context_.directory, name, true);
     if (text.find_first_not_of(" \t\r\n") == std::string::npos)
         throw Error(ErrorKind::invalid_argument, "the Dockerfile ({}) cannot be empty", name);
     file_ = dockerfile::parse_dockerfile(text, name);
     std::string ignore = request_.ignore_text.value_or("");
     if (ignore.empty() && !request_.dockerfile_text)
-        ignore = find_text(name + ".dockerignore", false);
-    if (ignore.empty()) ignore = find_text(".dockerignore", false);
+        ignore = find_text(context_.directory, name + ".dockerignore", false);
+    if (ignore.empty()) ignore = find_text(context_.directory, ".dockerignore", false);
     ignored_ = dockerfile::parse_ignore_file(ignore);
 }
 
@@ -119,6 +158,46 @@ std::optional<std::string> Build::find_build_argument(const std::string& name) {
     const std::lock_guard lock(mutex_);
     used_arguments_.insert(name);
     return found->second;
+}
+
+const BuildRequest::NamedContext* Build::find_context(const std::string& name) const {
+    const auto found = request_.contexts.find(name);
+    return found == request_.contexts.end() ? nullptr : &found->second;
+}
+
+std::optional<std::size_t> Build::find_source_stage(const std::string& name,
+                                                    std::size_t stage) const {
+    if (find_context(name)) return std::nullopt;
+    return dockerfile::find_stage(file_, name, stage);
+}
+
+bool Build::is_set(const std::string& argument) const {
+    const auto found = request_.build_args.find(argument);
+    return found != request_.build_args.end() && (found->second == "1" || found->second == "true");
+}
+
+bool Build::keeps_git_dir() const { return is_set("BUILDKIT_CONTEXT_KEEP_GIT_DIR"); }
+
+/// Those that cannot be had are no reason to fail.
+void Build::import_caches() {
+    const std::size_t stage = *needed_.begin();
+    for (const std::string& name : request_.cache_from) {
+        try {
+            image::ImagePointer image = images().find_image(name);
+            const bool was_here = image != nullptr;
+            if (!image && builder_.fetch_) {
+                builder_.fetch_(name, request_.platform, request_.registries, sink_, stop_);
+                image = images().find_image(name);
+            }
+            if (!image) image = images().get_image(name);
+            builder_.import_cache(*image);
+            if (!was_here) images().remove(name, {});
+        } catch (const Error& error) {
+            if (error.kind() == ErrorKind::cancelled) throw;
+            say(stage,
+                fmt::format("[Warning] no build cache from {}: {}\n", name, error.message()));
+        }
+    }
 }
 
 std::string Build::expand_global(std::string_view text) const {
@@ -159,12 +238,13 @@ void Build::read_globals() {
 void Build::need(std::size_t stage) {
     if (!needed_.insert(stage).second) return;
     const dockerfile::Stage& source = file_.stages[stage];
-    if (const auto base = dockerfile::find_base_stage(file_, expand_global(source.base), stage))
-        need(*base);
+    const std::string base_name = expand_global(source.base);
+    const auto base = dockerfile::find_base_stage(file_, base_name, stage);
+    if (base && !find_context(base_name)) need(*base);
     for (const dockerfile::Instruction& instruction : source.instructions) {
         if (const auto* copy = std::get_if<dockerfile::Copy>(&instruction.value)) {
             if (!copy->from.empty())
-                if (const auto from = dockerfile::find_stage(file_, copy->from, stage)) need(*from);
+                if (const auto from = find_source_stage(copy->from, stage)) need(*from);
         } else if (const auto* run = std::get_if<dockerfile::Run>(&instruction.value)) {
             const auto expanded = dockerfile::expand_instruction(
                 instruction, [this](std::string_view name) { return find_global(name); },
@@ -172,8 +252,7 @@ void Build::need(std::size_t stage) {
             static_cast<void>(run);
             for (const dockerfile::Mount& mount : std::get<dockerfile::Run>(expanded.value).mounts)
                 if (!mount.from.empty())
-                    if (const auto from = dockerfile::find_stage(file_, mount.from, stage))
-                        need(*from);
+                    if (const auto from = find_source_stage(mount.from, stage)) need(*from);
         }
     }
 }
@@ -188,6 +267,7 @@ void Build::plan() {
         results_[stage] = promises_[stage].get_future().share();
     }
     step_count_ = next - 1;
+    record_.set_step_count(step_count_);
     transcript_ = std::make_unique<Transcript>(sink_, needed_.size(), request_.quiet);
 }
 
@@ -201,7 +281,7 @@ std::string Build::slot_of(std::size_t stage, std::size_t step) const {
 }
 
 void Build::announce(std::size_t stage, std::size_t step, std::string_view text) {
-    say(stage, fmt::format("Step {}/{} : {}\n", first_step_.at(stage) + step, step_count_, text));
+    say(stage, fmt::format("Step {}/{} : {}\n", number_of(stage, step), step_count_, text));
 }
 
 // ---------------------------------------------------------------- running
@@ -229,6 +309,9 @@ void Build::run_stage(std::size_t stage) {
 
 image::ImagePointer Build::get_image(const std::string& name, const std::string& platform,
                                      std::size_t stage) {
+    if (const auto* given = find_context(name);
+        given && !given->image.empty() && given->image != name)
+        return get_image(given->image, platform, stage);
     image::ImagePointer image = images().find_image(name);
     if ((!image || request_.pull) && builder_.fetch_) {
         // Ids name what is here, if at all.
@@ -276,16 +359,76 @@ std::string Build::finish(const StageState& state) {
     for (const auto& [name, value] : request_.labels) last.config.config.labels[name] = value;
     image::NewImage image;
     image.config = last.document();
+    if (request_.inline_cache || is_set("BUILDKIT_INLINE_CACHE")) {
+        const std::vector<std::string> diff_ids = last.diff_ids();
+        json::Value config = json::parse(image.config);
+        config[Builder::carried_name] =
+            builder_.carried_records(record_.steps(), {diff_ids.begin(), diff_ids.end()});
+        image.config = json::dump(config);
+    }
     image.layers = last.layers;
     image.references = request_.tags;
     return images().add_image(image);
 }
 
+/// The build checks, and what the steps have stored for nothing.
+void Build::tell_more(const StageState& state) {
+    const auto tell = [&](const std::string& text) {
+        if (text.empty()) return;
+        record_.log(target_, text);
+        if (request_.quiet) return;
+        api::ProgressMessage message;
+        message.stream = text;
+        sink_(message);
+    };
+    dockerfile::CheckOptions options;
+    options.build_args = request_.build_args;
+    if (const auto directive = request_.build_args.find("BUILDKIT_DOCKERFILE_CHECK");
+        directive != request_.build_args.end())
+        options.directive = directive->second;
+    const dockerfile::IgnorePatterns patterns(ignored_);
+    options.ignore = &patterns;
+    options.base_environment =
+        [this](std::string_view name) -> std::optional<std::vector<std::string>> {
+        const image::ImagePointer image = images().find_image(name);
+        if (!image) return std::nullopt;
+        std::vector<std::string> names;
+        for (const std::string& entry : image->config.config.env)
+            names.push_back(entry.substr(0, entry.find('=')));
+        return names;
+    };
+    tell(dockerfile::check_summary(dockerfile::check(file_, options)));
+    try {
+        json::Value waste =
+            builder_.find_waste(state.diff_ids(), state.layers.size() - state.base_layers, stop_);
+        tell(waste_summary(waste));
+        std::size_t layer = state.base_layers;
+        for (json::Value& entry : waste.as_array()) entry["layer"] = state.layers[layer++].diff_id;
+        record_.set_waste(std::move(waste));
+    } catch (const Error& error) {
+        log::warning("looking for waste: {}", error.message());
+    }
+}
+
 BuildResult Build::run() {
-    const StopRelay relay(client_stop_, cancelled_, stop_);
+    try {
+        BuildResult result = run_all();
+        record_.finish(BuildStatus::completed, "", result.image_id);
+        return result;
+    } catch (const Error& error) {
+        record_.finish(
+            error.kind() == ErrorKind::cancelled ? BuildStatus::cancelled : BuildStatus::failed,
+            error.message(), "");
+        throw;
+    }
+}
+
+BuildResult Build::run_all() {
+    const StopRelay relay(client_stop_, cancelled_, stop_, request_.timeout_ms);
     read_dockerfile();
     read_globals();
     plan();
+    import_caches();
     std::size_t step = 1;
     for (const dockerfile::Instruction& global : file_.global_args)
         say(*needed_.begin(),
@@ -296,11 +439,17 @@ BuildResult Build::run() {
     run_stage(target_);
     for (std::thread& thread : threads) thread.join();
     if (failure_) {
+        if (relay.timed_out())
+            throw Error(ErrorKind::invalid_argument,
+                        "the build took longer than the {} s that it may take",
+                        request_.timeout_ms / 1000);
         if (client_stop_.requested() || cancelled_.requested())
             throw Error(ErrorKind::cancelled, "the build was cancelled");
         std::rethrow_exception(failure_);
     }
-    BuildResult result{finish(wait_for_stage(target_)), {}};
+    const StageState& state = wait_for_stage(target_);
+    BuildResult result{finish(state), {}};
+    if (request_.tells_more) tell_more(state);
     for (const std::string& tag : request_.tags)
         result.tags.push_back(oci::Reference::parse(tag).with_default_tag().familiar());
     return result;

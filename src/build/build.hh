@@ -39,11 +39,23 @@ public:
     image::Images& images() { return builder_.images_; }
     store::Store& store() { return builder_.store_; }
     Cache& cache() { return builder_.cache_; }
+    image::Downloads& downloads() { return builder_.downloads_; }
+    /// BUILDKIT_CONTEXT_KEEP_GIT_DIR
+    bool keeps_git_dir() const;
+    /// Whether a build argument is 1 or true.
+    bool is_set(const std::string& argument) const;
     const BuilderOptions& options() const { return builder_.options_; }
     const std::vector<std::string>& ignored() const { return ignored_; }
+    /// The .dockerignore of another directory.
+    std::vector<std::string> ignored_in(const Path& directory) const;
+    History::Entry& record() { return record_; }
     std::optional<std::int64_t> epoch_s() const { return epoch_s_; }
     const oci::Platform& target_platform() const { return platform_; }
 
+    /// What --build-context has in the place of `name`; nullptr for nothing.
+    const BuildRequest::NamedContext* find_context(const std::string& name) const;
+    /// The stage before `stage` that COPY --from or a mount means by `name`.
+    std::optional<std::size_t> find_source_stage(const std::string& name, std::size_t stage) const;
     /// Waits for a stage that is done before. Throws cancelled when it failed.
     const StageState& wait_for_stage(std::size_t stage);
     /// An image by the name that FROM, --from or a mount gives it; pulled when it must be.
@@ -55,10 +67,14 @@ public:
     std::string expand_global(std::string_view text) const;
 
     void say(std::size_t stage, std::string_view text) {
+        record_.log(stage, text);
         transcript_->say(speaker_of(stage), text);
     }
     /// "Step 3/7 : RUN make"
     void announce(std::size_t stage, std::size_t step, std::string_view text);
+    std::size_t number_of(std::size_t stage, std::size_t step) const {
+        return first_step_.at(stage) + step;
+    }
     /// ONBUILD adds steps while it runs.
     std::string slot_of(std::size_t stage, std::size_t step) const;
 
@@ -73,13 +89,16 @@ public:
 
 private:
     void read_dockerfile();
-    std::string find_text(const std::string& path, bool required) const;
+    std::string find_text(const Path& directory, const std::string& path, bool required) const;
     void read_globals();
     void plan();
     void need(std::size_t stage);
+    void import_caches();
     std::size_t speaker_of(std::size_t stage) const;
     void run_stage(std::size_t stage);
     std::string finish(const StageState& state);
+    BuildResult run_all();
+    void tell_more(const StageState& state);
     void warn_unused_arguments();
 
     Builder& builder_;
@@ -89,6 +108,7 @@ private:
     StopEvent stop_;
     StopEvent &client_stop_, &cancelled_;
     store::Lease lease_;
+    History::Entry record_;
     dockerfile::Dockerfile file_;
     std::vector<std::string> ignored_;
     oci::Platform platform_;

@@ -5,14 +5,24 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "build/build.hh"
+#include "build/remote.hh"
 #include "build/stage_run.hh"
 #include "engine/files_run.hh"
 #include "oci/reference.hh"
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <set>
 
 namespace hull::build {
+
+namespace {
+
+constexpr std::size_t most_dockerfile_bytes = 4UL << 20;
+
+}  // namespace
 
 Builder::Builder(BuilderOptions options, engine::Engine& engine, image::Images& images,
                  store::Store& store, db::Database& database)
@@ -20,7 +30,9 @@ Builder::Builder(BuilderOptions options, engine::Engine& engine, image::Images& 
       engine_(engine),
       images_(images),
       store_(store),
-      cache_(database, store) {
+      cache_(database, store, join(join(options_.data_root, "build"), "listings")),
+      history_(join(join(options_.data_root, "build"), "history")),
+      downloads_(store, options_.transfers) {
     const Path root = join(options_.data_root, "build");
     sys::mkdir_all(root, 0711);
     // What is in these belonged to builds that a daemon before us was running.
@@ -33,7 +45,13 @@ Builder::Builder(BuilderOptions options, engine::Engine& engine, image::Images& 
     remove_mounted_trees(join(root, "mounts"));
     sys::remove_tree(join(options_.exec_root, "build"));
     sys::mkdir_all(join(options_.exec_root, "build"), 0700);
-    images_.set_cache_roots([this] { return cache_.roots(); });
+    images_.set_cache_roots([this] {
+        store::Roots roots = cache_.roots();
+        store::Roots failed = history_.roots();
+        roots.layers.merge(failed.layers);
+        roots.blobs.merge(failed.blobs);
+        return roots;
+    });
 }
 
 Builder::~Builder() { images_.set_cache_roots({}); }
@@ -76,6 +94,42 @@ Builder::ReceivedContext Builder::receive_context(int input_fd, StopEvent& stop)
     return context;
 }
 
+Builder::RemoteContext Builder::fetch_context(const std::string& address, bool keep_git_dir,
+                                              StopEvent& stop) {
+    RemoteContext context;
+    if (const auto git = parse_git_address(address)) {
+        image::GitRequest request;
+        request.url = git->url;
+        request.ref = git->ref;
+        request.submodules = git->submodules.value_or(true);
+        request.keep_git_dir = git->keep_git_dir.value_or(keep_git_dir);
+        const std::string commit = downloads_.find_commit(request, stop);
+        if (!commit.starts_with(git->checksum))
+            throw Error(ErrorKind::invalid_argument, "expected checksum to match {}, got {}",
+                        git->checksum, commit);
+        context.checkout.emplace(downloads_.check_out(request, commit, stop));
+        context.directory = resolve_inside(context.checkout->tree, git->subdir);
+        return context;
+    }
+    if (!is_http_address(address))
+        throw Error(ErrorKind::invalid_argument, "{} is no address of a context", address);
+    const auto download = downloads_.fetch({address, {}, "", ""}, stop);
+    const Fd file = sys::open(join(download->staging.path(), download->file), O_RDONLY);
+    std::string head(512, '\0');
+    head.resize(sys::read_full(file.get(), std::as_writable_bytes(std::span(head))));
+    ::lseek(file.get(), 0, SEEK_SET);
+    if (begins_archive(head)) {
+        context.received.emplace(receive_context(file.get(), stop));
+    } else {
+        context.received.emplace(new_directory("contexts"));
+        std::string text(std::min<std::uint64_t>(download->size, most_dockerfile_bytes), '\0');
+        text.resize(sys::read_full(file.get(), std::as_writable_bytes(std::span(text))));
+        context.dockerfile = std::move(text);
+    }
+    context.directory = context.received->directory();
+    return context;
+}
+
 void Builder::export_rootfs(const std::string& name, int output_fd, StopEvent& stop) {
     const image::ImagePointer image = images_.get_image(name);
     const store::Lease lease = images_.lease_image(*image);
@@ -97,36 +151,6 @@ void Builder::export_rootfs(const std::string& name, int output_fd, StopEvent& s
     command.output_fd = output_fd;
     engine::run_files(
         command, [](const auto&) {}, &stop);
-}
-
-/// Oldest first, until what is left is small enough.
-Builder::PruneReport Builder::prune(const PruneOptions& options) {
-    std::vector<CacheRecord> records = cache_.list();
-    std::sort(records.begin(), records.end(),
-              [](const CacheRecord& left, const CacheRecord& right) {
-        return left.used_ns > right.used_ns;
-    });
-    std::set<std::string> in_images;
-    if (!options.all)
-        for (const image::ImagePointer& image : images_.list())
-            in_images.insert(image->diff_ids.begin(), image->diff_ids.end());
-    PruneReport report;
-    std::uint64_t kept_bytes = 0;
-    for (const CacheRecord& record : records) {
-        const std::uint64_t bytes = record.layer ? record.layer->content_bytes : 0;
-        const bool is_shared = record.layer && in_images.contains(record.layer->diff_id);
-        const bool is_recent =
-            options.unused_since_ns && record.used_ns >= *options.unused_since_ns;
-        const bool fits = options.keep_bytes > 0 && kept_bytes + bytes <= options.keep_bytes;
-        if (is_shared || is_recent || fits || cache_.is_in_use(record.key)) {
-            kept_bytes += bytes;
-            continue;
-        }
-        report.deleted.push_back(record.key);
-    }
-    cache_.remove(report.deleted);
-    report.freed_bytes = images_.collect_garbage();
-    return report;
 }
 
 Context Builder::local_context(const Path& directory, const std::string& identity) const {
@@ -158,7 +182,9 @@ BuildResult Builder::build(const BuildRequest& request, const Context& context, 
     std::optional<Registration> registration;
     if (!request.id.empty() && running_.lock()->try_emplace(request.id, &cancelled).second)
         registration.emplace(*this, request.id);
-    return Build(*this, request, context, sink, stop, cancelled).run();
+    BuildResult result = Build(*this, request, context, sink, stop, cancelled).run();
+    keep_budget();
+    return result;
 }
 
 void Builder::cancel(const std::string& id) {

@@ -2,8 +2,10 @@
 #include "base/locked.hh"
 #include "base/stop.hh"
 #include "build/cache.hh"
+#include "build/history.hh"
 #include "build/request.hh"
 #include "engine/engine.hh"
+#include "image/download.hh"
 #include "image/images.hh"
 #include "store/store.hh"
 
@@ -12,6 +14,7 @@
 #include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -20,9 +23,11 @@
 namespace hull::build {
 
 struct BuilderOptions {
-    Path data_root;  ///< build/ below it is ours
-    Path exec_root;  ///< build/ below it: secrets, gone with a reboot
-    Path programs;   ///< directory of hull-files
+    Path data_root;                       ///< build/ below it is ours
+    Path exec_root;                       ///< build/ below it: secrets, gone with a reboot
+    Path programs;                        ///< directory of hull-files
+    image::ImagesOptions transfers = {};  ///< how hull-transfer reaches the network
+    std::uint64_t most_cache_bytes = 0;   ///< what builds leave of the cache; 0: everything
 };
 
 /// Brings an image that is not there, or whether there is a newer one, and says how far it is.
@@ -55,6 +60,15 @@ public:
     };
     ReceivedContext receive_context(int input_fd, StopEvent& stop);
 
+    /// A context of the network: a repository, an archive or a Dockerfile.
+    struct RemoteContext {
+        std::optional<image::Checkout> checkout;
+        std::optional<ReceivedContext> received;
+        Path directory;
+        std::optional<std::string> dockerfile;  ///< the text, when that was all
+    };
+    RemoteContext fetch_context(const std::string& address, bool keep_git_dir, StopEvent& stop);
+
     /// A directory of this machine that a client names. Throws not_found when we do not see the one
     /// it sees: `identity` is its "DEVICE:INODE".
     Context local_context(const Path& directory, const std::string& identity) const;
@@ -68,32 +82,68 @@ public:
     /// Writes all files of an image as a tar, dated as the image is.
     void export_rootfs(const std::string& image, int output_fd, StopEvent& stop);
 
+    /// What to make a container of to look at what a failed step has left.
+    struct DebugPlan {
+        FailedStep failed;
+        std::string image_id;  ///< made for this: the caller removes it
+        std::string shell;     ///< of the image; "" when it has none
+        Path helper;           ///< a static busybox of this machine, when the image has no shell
+    };
+    /// `id` as History::get takes it, "" for the last build that failed in a RUN. Throws not_found.
+    DebugPlan prepare_debug(const std::string& id);
+
+    /// What the topmost `own` layers store for nothing (files/waste.hh); remembered.
+    json::Value find_waste(const std::vector<std::string>& diff_ids, std::size_t own,
+                           StopEvent& stop);
+
     /// What `builder prune` gives.
     struct PruneOptions {
         bool all = false;              ///< also what an image here was built with
         std::uint64_t keep_bytes = 0;  ///< the most recently used of this size stay
         std::optional<std::int64_t> unused_since_ns;
+        std::uint64_t most_bytes = 0;      ///< no more than that stays; 0: no such limit
+        std::uint64_t min_free_bytes = 0;  ///< what goes stops when the disk has that much
+        /// id, parent, type and description (each of the values fits), inuse, shared and private.
+        std::map<std::string, std::vector<std::string>> filters;
     };
     struct PruneReport {
         std::vector<std::string> deleted;
         std::uint64_t freed_bytes = 0;
     };
     PruneReport prune(const PruneOptions& options);
+    /// Docker's BuildCache rows of `system df`: results of steps and cache mounts.
+    json::Array cache_usage() const;
+
+    /// Makes an image that holds the results of a build's steps (`id` as History::get takes it), so
+    /// that they can be saved and pushed, and returns its id. Without `all` only those that the
+    /// built image is made of.
+    std::string export_cache(const std::string& id, bool all);
+    /// Takes the results that an image carries into the cache; returns how many were new.
+    std::size_t import_cache(const image::Image& image);
+    /// The records of steps as an image carries them, in a member of its config.
+    json::Value carried_records(const std::vector<StepRecord>& steps,
+                                const std::set<std::string>& diff_ids) const;
+    static constexpr const char* carried_name = "hull.cache.v1";
 
     Cache& cache() { return cache_; }
+    const History& history() const { return history_; }
 
 private:
     friend class Build;
     Path new_directory(std::string_view kind);
     void unpack(int input_fd, const Path& directory, StopEvent& stop);
+    void keep_budget() noexcept;
 
     const BuilderOptions options_;
     engine::Engine& engine_;
     image::Images& images_;
     store::Store& store_;
     Cache cache_;
+    History history_;
+    image::Downloads downloads_;
     FetchImage fetch_;
     Locked<std::map<std::string, StopEvent*>> running_;
+    Locked<std::map<std::string, json::Value>> waste_;  ///< by layers
 };
 
 }  // namespace hull::build

@@ -1,7 +1,9 @@
 #include "build/cache.hh"
 
 #include "base/error.hh"
+#include "base/hash.hh"
 #include "base/log.hh"
+#include "base/sys.hh"
 #include "base/time.hh"
 
 #include <poll.h>
@@ -22,12 +24,28 @@ constexpr db::Migration migrations[] = {
 };
 
 constexpr int turn_poll_ms = 20;
+constexpr std::int64_t second_ns = 1'000'000'000, inputs_kept_ns = 30 * 86'400 * second_ns;
+constexpr std::size_t most_listing_bytes = 256UL << 20;
 
 }  // namespace
 
-Cache::Cache(db::Database& database, store::Store& store) : database_(database), store_(store) {
+Cache::Cache(db::Database& database, store::Store& store, Path listings)
+    : database_(database), store_(store), listings_(std::move(listings)) {
     database_.migrate("build", migrations);
+    sys::mkdir_all(listings_, 0700);
+    forget_old_inputs();
     load();
+}
+
+/// Of Dockerfiles that nobody builds any more.
+void Cache::forget_old_inputs() {
+    const std::int64_t oldest_ns = now_ns() - inputs_kept_ns;
+    database_.execute("DELETE FROM build_inputs WHERE written_ns<?", oldest_ns);
+    for (const std::string& name : sys::list_directory(listings_)) {
+        const auto info = sys::find_stat(join(listings_, name));
+        if (info && info->st_mtim.tv_sec < oldest_ns / second_ns)
+            sys::unlink(join(listings_, name));
+    }
 }
 
 void Cache::load() {
@@ -46,7 +64,8 @@ void Cache::load() {
     }
 }
 
-std::optional<CacheRecord> Cache::find(const std::string& key, store::Lease& lease) {
+std::optional<CacheRecord> Cache::find(const std::string& key, store::Lease& lease,
+                                       std::string* damage) {
     std::optional<CacheRecord> found;
     {
         const auto records = records_.lock();
@@ -61,6 +80,7 @@ std::optional<CacheRecord> Cache::find(const std::string& key, store::Lease& lea
             log::warning("the layer of build step {} is gone: it is built again",
                          found->description);
             remove({key});
+            if (damage) *damage = "the layer of this step is gone from the cache";
             return std::nullopt;
         }
     }
@@ -99,6 +119,13 @@ store::Roots Cache::roots() const {
     return roots;
 }
 
+std::optional<CacheRecord> Cache::peek(const std::string& key) const {
+    const auto records = records_.lock();
+    const auto found = records->find(key);
+    if (found == records->end()) return std::nullopt;
+    return found->second;
+}
+
 std::vector<CacheRecord> Cache::list() const {
     std::vector<CacheRecord> list;
     const auto records = records_.lock();
@@ -117,12 +144,26 @@ void Cache::remove(const std::vector<std::string>& keys) {
 
 bool Cache::is_in_use(const std::string& key) const { return turns_.lock()->holders.contains(key); }
 
+Path Cache::listing_path(const std::string& slot, const std::string& name) const {
+    return join(listings_, sha256_hex(slot + '\0' + name));
+}
+
 std::optional<StepInputs> Cache::find_last_inputs(const std::string& slot) {
     const auto row =
         database_.query_one<std::string>("SELECT inputs FROM build_inputs WHERE slot=?", slot);
     if (!row) return std::nullopt;
     try {
-        return StepInputs::parse(json::parse(std::get<0>(*row)));
+        StepInputs inputs = StepInputs::parse(json::parse(std::get<0>(*row)));
+        std::map<std::string, Listing> files;
+        for (const auto& [name, value] : inputs.pairs()) {
+            auto text = find_file(listing_path(slot, name), most_listing_bytes);
+            if (!text) continue;
+            // One of another time than the row says nothing.
+            if (Listing listing(std::move(*text)); listing.digest() == value)
+                files.emplace(name, std::move(listing));
+        }
+        inputs.set_files(std::move(files));
+        return inputs;
     } catch (const Error& error) {
         log::warning("the inputs of a build step cannot be read: {}", error.message());
         return std::nullopt;
@@ -130,6 +171,10 @@ std::optional<StepInputs> Cache::find_last_inputs(const std::string& slot) {
 }
 
 void Cache::write_last_inputs(const std::string& slot, const StepInputs& inputs) {
+    const std::string key = inputs.key();
+    if (std::exchange(last_keys_.lock()->operator[](slot), key) == key) return;
+    for (const auto& [name, listing] : inputs.files())
+        replace_file(listing_path(slot, name), listing.text(), 0600);
     database_.execute("INSERT OR REPLACE INTO build_inputs(slot, inputs, written_ns) VALUES(?,?,?)",
                       slot, json::dump(inputs.to_json()), now_ns());
 }

@@ -29,15 +29,20 @@ struct CacheRecord {
 /// that cannot be read is a miss. Thread-safe.
 class Cache {
 public:
-    Cache(db::Database& database, store::Store& store);
+    /// `listings`: a directory for what steps took from their sources.
+    Cache(db::Database& database, store::Store& store, Path listings);
 
     /// The lease keeps the layer of what is found.
-    std::optional<CacheRecord> find(const std::string& key, store::Lease& lease);
+    /// `damage` is told why a record that was there cannot be used.
+    std::optional<CacheRecord> find(const std::string& key, store::Lease& lease,
+                                    std::string* damage = nullptr);
     void add(CacheRecord record);
 
     /// What keeps its layers from garbage collection.
     store::Roots roots() const;
     std::vector<CacheRecord> list() const;
+    /// A record as it is, without using it.
+    std::optional<CacheRecord> peek(const std::string& key) const;
     /// Forgets records; their layers go with the next garbage collection.
     void remove(const std::vector<std::string>& keys);
     /// Whether anybody is just using the record.
@@ -45,6 +50,7 @@ public:
 
     /// The inputs that the step at this place of this Dockerfile had the last time.
     std::optional<StepInputs> find_last_inputs(const std::string& slot);
+    /// Remembers those it has now, unless they are the same.
     void write_last_inputs(const std::string& slot, const StepInputs& inputs);
 
     /// Equal steps of concurrent builds run once: whoever holds the turn of a key runs it, and the
@@ -65,14 +71,18 @@ public:
 
 private:
     void load();
+    void forget_old_inputs();
+    Path listing_path(const std::string& slot, const std::string& name) const;
 
     db::Database& database_;
     store::Store& store_;
+    const Path listings_;
     mutable Locked<std::map<std::string, CacheRecord>> records_;
     struct Turns {
         std::map<std::string, int> holders;
     };
     mutable Locked<Turns> turns_;
+    Locked<std::map<std::string, std::string>> last_keys_;  ///< by slot
 };
 
 }  // namespace hull::build

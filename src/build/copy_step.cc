@@ -14,24 +14,6 @@ namespace {
 
 constexpr int most_attempts = 3;
 
-void refuse_remote(const std::string& source) {
-    for (const std::string_view scheme : {"http://", "https://", "git://", "git@", "ssh://"})
-        if (source.starts_with(scheme))
-            throw Error(ErrorKind::unsupported,
-                        "{}: downloads are not supported yet: RUN a program that fetches it, or "
-                        "put it into the context",
-                        source);
-}
-
-/// What Docker unpacks: a tar, plain or in one of four compressions.
-bool begins_archive(std::string_view head) {
-    using namespace std::string_view_literals;
-    for (const std::string_view magic :
-         {"\x1f\x8b"sv, "\x28\xb5\x2f\xfd"sv, "BZh"sv, "\xfd\x37zXZ\0"sv})
-        if (head.starts_with(magic)) return true;
-    return head.size() >= 262 && head.substr(257, 5) == "ustar";
-}
-
 }  // namespace
 
 /// A path of the Dockerfile from the root, a slash at its end kept.
@@ -64,9 +46,15 @@ void StageRun::set_source(files::CopyPlan& plan, const std::string& from) {
         plan.ignored = build_.ignored();
         return;
     }
+    if (const auto* given = build_.find_context(from); given && given->image.empty()) {
+        plan.source_directory = given->directory;
+        plan.index = given->index;
+        plan.ignored = build_.ignored_in(given->directory);
+        return;
+    }
     plan.keep_owner = plan.keep_links = true;
     std::vector<std::string> diff_ids;
-    if (const auto stage = dockerfile::find_stage(build_.file(), from, stage_)) {
+    if (const auto stage = build_.find_source_stage(from, stage_)) {
         diff_ids = build_.wait_for_stage(*stage).diff_ids();
     } else {
         diff_ids = build_.get_image(from, "", stage_)->diff_ids;
@@ -74,7 +62,7 @@ void StageRun::set_source(files::CopyPlan& plan, const std::string& from) {
     plan.source_layers = build_.store().prepare_rootfs(diff_ids, "", "");
 }
 
-std::string StageRun::list_sources(const std::vector<files::CopyPlan>& copies) {
+Listing StageRun::list_sources(const std::vector<files::CopyPlan>& copies) {
     files::Request request;
     request.verb = files::Verb::digest;
     request.copies = copies;
@@ -87,7 +75,7 @@ std::string StageRun::list_sources(const std::vector<files::CopyPlan>& copies) {
             listing.append(reinterpret_cast<const char*>(buffer.data()), count);
     },
              stop_writer);
-    return listing;
+    return Listing(std::move(listing));
 }
 
 /// Throws conflict when what was read is not what `digest` ("" for any) says: then it was changed
@@ -118,7 +106,8 @@ std::optional<image::BuiltLayer> StageRun::copy_into_layer(
 
 void StageRun::take_copies(std::string_view kind, std::vector<files::CopyPlan> copies) {
     for (int attempt = 1;; ++attempt) {
-        const std::string listing = list_sources(copies);
+        Listing listing = list_sources(copies);
+        const std::string digest = listing.digest();
         StepInputs inputs = begin_inputs(kind);
         const files::CopyPlan& first = copies.front();
         inputs.add("destination", first.destination);
@@ -126,9 +115,9 @@ void StageRun::take_copies(std::string_view kind, std::vector<files::CopyPlan> c
         inputs.add("--chmod", first.mode);
         inputs.add("--link", first.look_below ? "" : "true");
         inputs.add("--parents", first.parents ? "true" : "");
-        inputs.add("content of the files", sha256_hex(listing));
+        inputs.add_files("content of the files", std::move(listing));
         try {
-            take_layer(inputs, [&] { return copy_into_layer(copies, sha256_hex(listing)); });
+            take_layer(inputs, [&] { return copy_into_layer(copies, digest); });
             return;
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::conflict || attempt == most_attempts) throw;
@@ -155,40 +144,6 @@ void StageRun::apply(const dockerfile::Copy& copy) {
         "COPY failed");
 }
 
-void StageRun::apply(const dockerfile::Add& add) {
-    with_context(
-        [&] {
-        std::vector<files::CopyPlan> copies;
-        std::vector<std::string> archives;
-        for (const std::string& source : add.sources) {
-            refuse_remote(source);
-            if (add.unpack.value_or(true) && is_archive(source)) {
-                archives.push_back(source);
-                continue;
-            }
-            if (copies.empty()) {
-                copies.push_back(make_plan(add));
-                set_source(copies.front(), "");
-            }
-            copies.front().paths.push_back(source);
-        }
-        std::vector<TemporaryDirectory> directories;
-        for (files::CopyPlan& plan : make_heredoc_plans(add, directories))
-            copies.push_back(std::move(plan));
-        if (archives.size() > 1 || (!archives.empty() && !copies.empty()))
-            throw Error(ErrorKind::unsupported,
-                        "one ADD of an archive together with other sources is not supported yet: "
-                        "use one ADD for each");
-        if (archives.empty()) return take_copies("ADD", std::move(copies));
-        files::CopyPlan plan = make_plan(add);
-        set_source(plan, "");
-        plan.paths = archives;
-        plan.literal = true;
-        add_archive(std::move(plan));
-        },
-        "ADD failed");
-}
-
 /// Files that are written in the Dockerfile itself.
 std::vector<files::CopyPlan> StageRun::make_heredoc_plans(
     const dockerfile::Transfer& transfer, std::vector<TemporaryDirectory>& directories) {
@@ -206,44 +161,6 @@ std::vector<files::CopyPlan> StageRun::make_heredoc_plans(
         plans.push_back(std::move(plan));
     }
     return plans;
-}
-
-bool StageRun::is_archive(const std::string& path) const {
-    if (dockerfile::has_wildcards(path)) return false;
-    const Fd root = sys::open(build_.context().directory, O_PATH | O_DIRECTORY);
-    const Fd found = linux_::find_in_root(root.get(), "/" + path, O_RDONLY | O_NONBLOCK);
-    if (!found || !S_ISREG(sys::fstat(found.get()).st_mode)) return false;
-    std::string head(512, '\0');
-    head.resize(sys::read_full(found.get(), std::as_writable_bytes(std::span(head))));
-    return begins_archive(head);
-}
-
-/// Parsed in hull-transfer, made files in a directory of ours.
-files::CopyPlan StageRun::unpack_archive(files::CopyPlan plan,
-                                         std::vector<TemporaryDirectory>& directories) {
-    const Path archive = resolve_inside(plan.source_directory, plan.paths.front());
-    const Fd input = sys::open(archive, O_RDONLY | O_NOFOLLOW);
-    directories.emplace_back(build_.new_directory("temporary"));
-    build_.unpack(input.get(), directories.back().path());
-    plan.source_directory = directories.back().path();
-    plan.paths = {"/"};
-    plan.ignored.clear();
-    plan.index.clear();
-    plan.keep_owner = plan.keep_links = true;
-    if (!plan.destination.ends_with('/')) plan.destination += '/';
-    return plan;
-}
-
-void StageRun::add_archive(files::CopyPlan plan) {
-    StepInputs inputs = begin_inputs("ADD archive");
-    inputs.add("destination", plan.destination);
-    inputs.add("--chown", plan.owner);
-    inputs.add("--chmod", plan.mode);
-    inputs.add("content of the archive", sha256_hex(list_sources({plan})));
-    take_layer(inputs, [&] {
-        std::vector<TemporaryDirectory> directories;
-        return copy_into_layer({unpack_archive(plan, directories)}, "");
-    });
 }
 
 /// Made when it is not there, for the user of the steps after it.

@@ -4,6 +4,7 @@
 #include "base/sys.hh"
 #include "build/stage_run.hh"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -30,6 +31,13 @@ std::string text_of(const dockerfile::Mount& mount) {
 
 }  // namespace
 
+/// Whether it shows a directory of this machine: the context or one that --build-context names.
+bool StageRun::is_directory(const dockerfile::Mount& mount) const {
+    if (mount.from.empty()) return true;
+    const auto* given = build_.find_context(mount.from);
+    return given && given->image.empty();
+}
+
 /// What of the mounts the step's result depends on: files, never a secret or a cache.
 void StageRun::add_mount_inputs(StepInputs& inputs, const dockerfile::Run& run) {
     std::size_t number = 0;
@@ -37,14 +45,14 @@ void StageRun::add_mount_inputs(StepInputs& inputs, const dockerfile::Run& run) 
         const std::string name = fmt::format("mount {}", ++number);
         inputs.add(name, text_of(mount));
         if (mount.type != dockerfile::MountType::bind) continue;
-        if (mount.from.empty()) {
+        if (is_directory(mount)) {
             files::CopyPlan plan;
             plan.paths = {mount.source.empty() ? "/" : mount.source};
             plan.literal = true;
             plan.destination = "/";
-            set_source(plan, "");
-            inputs.add("content of " + name, sha256_hex(list_sources({plan})));
-        } else if (const auto stage = dockerfile::find_stage(build_.file(), mount.from, stage_)) {
+            set_source(plan, mount.from);
+            inputs.add_files("content of " + name, list_sources({plan}));
+        } else if (const auto stage = build_.find_source_stage(mount.from, stage_)) {
             inputs.add("stage of " + name, build_.wait_for_stage(*stage).key);
         } else {
             inputs.add("image of " + name, build_.get_image(mount.from, "", stage_)->id);
@@ -54,13 +62,14 @@ void StageRun::add_mount_inputs(StepInputs& inputs, const dockerfile::Run& run) 
 
 void StageRun::mount_bind(const dockerfile::Mount& mount, StepMounts& step) {
     const std::string target = absolute(mount.target);
-    if (mount.from.empty() && mount.read_only)
-        return step.add("bind", resolve_inside(build_.context().directory, mount.source), target,
-                        true);
+    const auto* given = mount.from.empty() ? nullptr : build_.find_context(mount.from);
+    const Path& directory = given ? given->directory : build_.context().directory;
+    if (is_directory(mount) && mount.read_only)
+        return step.add("bind", resolve_inside(directory, mount.source), target, true);
     linux_::OverlayPlan plan;
-    if (mount.from.empty()) {
-        plan.lowers.push_back({linux_::LowerLayer::Kind::directory, build_.context().directory});
-    } else if (const auto stage = dockerfile::find_stage(build_.file(), mount.from, stage_)) {
+    if (is_directory(mount)) {
+        plan.lowers.push_back({linux_::LowerLayer::Kind::directory, directory});
+    } else if (const auto stage = build_.find_source_stage(mount.from, stage_)) {
         plan = build_.store().prepare_rootfs(build_.wait_for_stage(*stage).diff_ids(), "", "");
     } else {
         plan = build_.store().prepare_rootfs(build_.get_image(mount.from, "", stage_)->diff_ids, "",
@@ -89,7 +98,10 @@ void StageRun::mount_cache(const dockerfile::Mount& mount, StepMounts& step) {
         if (::chown(path.c_str(), mount.uid.value_or(0), mount.gid.value_or(0)) != 0 ||
             ::chmod(path.c_str(), mount.mode.value_or(0755)) != 0)
             throw_errno(errno, "preparing {}", path);
+        replace_file(path + ".json", absolute(mount.target), 0600);
     }
+    // When it was used last is what its inode says.
+    ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
     step.add("bind", path, absolute(mount.target), mount.read_only);
 }
 

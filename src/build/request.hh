@@ -23,14 +23,30 @@ struct BuildRequest {
     std::optional<std::string> ignore_text;      ///< of the ignore file beside that
     std::string target, platform;
     std::map<std::string, std::string> build_args, labels;
+    std::vector<std::string> cache_from;       ///< images whose results of steps are taken over
+    bool inline_cache = false;                 ///< the image carries the results of its steps
+    std::int64_t timeout_ms = -1;              ///< of the whole build; -1: none
+    std::vector<std::string> no_cache_stages;  ///< by name or number
     bool no_cache = false, pull = false, quiet = false;
     /// Limits, network mode, extra hosts, security options and the like of every RUN step.
     api::HostConfig host;
     std::map<std::string, std::string> secrets;  ///< by id
     std::map<std::string, Path> ssh;             ///< sockets of the host, by id
+    bool allow_host_network = false;             ///< RUN --network=host
     bool allow_insecure = false;                 ///< RUN --security=insecure
     /// Docker's AuthConfigs by registry, for base images; null for none. Never logged.
     json::Value registries;
+    /// --build-context: what stands for a stage or an image of that name.
+    struct NamedContext {
+        std::string image;  ///< a reference; "" when it is a directory
+        Path directory;
+        Path index;            ///< as of Context
+        std::string identity;  ///< "DEVICE:INODE" of a directory the client named
+        std::string address;   ///< of a repository or an archive, to be fetched
+    };
+    std::map<std::string, NamedContext> contexts;
+    std::string record_id;    ///< name in the history; "" makes one
+    bool tells_more = false;  ///< of build checks and waste, at the end
 };
 
 /// The context: a directory of the host that nobody changes meanwhile, or one that is read in

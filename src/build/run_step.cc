@@ -8,6 +8,7 @@
 #include <poll.h>
 #include <sys/socket.h>
 
+#include <algorithm>
 #include <iterator>
 
 namespace hull::build {
@@ -89,17 +90,24 @@ void StageRun::apply(const dockerfile::Run& run) {
         throw Error(ErrorKind::forbidden,
                     "security.insecure is not allowed: build with --allow security.insecure");
 
+    if (run.network == dockerfile::Network::host && !build_.request().allow_host_network &&
+        build_.request().host.network_mode != "host")
+        throw Error(ErrorKind::forbidden,
+                    "network.host is not allowed: build with --allow network.host");
+
     engine::StepRequest step;
     api::CreateRequest& request = step.container;
     request.config.cmd = api::Strings(plan.arguments);
     request.config.image = state_.image_id;
-    request.config.hostname = "buildkitsandbox";
+    const auto hostname = build_.find_build_argument("BUILDKIT_SANDBOX_HOSTNAME");
+    request.config.hostname = hostname.value_or("buildkitsandbox");
     request.config.user = state_.config.config.user;
     request.config.working_dir = state_.config.config.working_dir;
     request.config.attach_stdout = request.config.attach_stderr = true;
     std::vector<std::string> environment;
     StepInputs inputs = begin_inputs("RUN");
     inputs.add("command", json::dump(json::Value(plan.arguments)));
+    if (hostname) inputs.add("hostname", *hostname);
     for (const auto& [name, value] : state_.arguments) {
         if (!value || state_.find_environment(name)) continue;
         environment.push_back(name + "=" + *value);
@@ -151,23 +159,57 @@ std::optional<image::BuiltLayer> StageRun::run_in_container(engine::StepRequest 
     read_output(sockets.first.get(), build_.stop(), [&](std::string_view text) { say(text); });
     const auto result = engine.wait_container(container.id(), "not-running").wait(build_.stop());
     if (!result) throw Error(ErrorKind::cancelled, "the build was cancelled");
-    if (result->status_code != 0)
+    if (result->status_code != 0) {
+        keep_failed(container.id(), mounts, request, result->status_code);
         throw StepFailure(fmt::format("The command '{}' returned a non-zero code: {}", shown,
                                       result->status_code),
                           result->status_code);
+    }
+    auto layer = take_changes(container.id(), mounts);
+    say(fmt::format("Removing intermediate container {}\n", short_id(container.id())));
+    return layer;
+}
+
+/// The layer of what an ended container has changed.
+std::optional<image::BuiltLayer> StageRun::take_changes(const std::string& container,
+                                                        const StepMounts& mounts) {
     std::optional<image::BuiltLayer> layer;
     StopEvent stop_writer;
     run_pipe(
         [&](int output) {
-        engine.read_step_layer(container.id(), {state_.created_s, mounts.targets()}, output,
-                               stop_writer);
+        build_.engine().read_step_layer(container, {state_.created_s, mounts.targets()}, output,
+                                        stop_writer);
         },
         [&](int input) {
         layer = build_.images().add_layer(input, build_.lease(), &build_.stop());
     },
         stop_writer);
-    say(fmt::format("Removing intermediate container {}\n", short_id(container.id())));
     return layer;
+}
+
+/// What the step had done when it failed, for `hull build debug`.
+void StageRun::keep_failed(const std::string& container, const StepMounts& mounts,
+                           const api::CreateRequest& request, int exit_code) {
+    try {
+        StageState after = state_;
+        if (const auto layer = take_changes(container, mounts)) after.layers.push_back(*layer);
+        FailedStep failed;
+        failed.number = build_.number_of(stage_, step_);
+        failed.text = instruction_->original;
+        failed.exit_code = exit_code;
+        after.config.history.clear();
+        failed.config = after.document();
+        failed.layers = after.layers;
+        // Secrets are no part of it.
+        for (const std::string& entry : request.config.env)
+            if (std::find(mounts.environment.begin(), mounts.environment.end(), entry) ==
+                mounts.environment.end())
+                failed.environment.push_back(entry);
+        failed.command = request.config.cmd;
+        build_.record().set_failed(std::move(failed));
+    } catch (const Error& error) {
+        log::warning("keeping what a failed step has left: {}", error.message());
+    }
 }
 
 }  // namespace hull::build

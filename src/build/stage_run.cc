@@ -2,6 +2,8 @@
 
 #include "base/error.hh"
 #include "base/log.hh"
+#include "base/text.hh"
+#include "base/time.hh"
 #include "build/dockerfile/arguments.hh"
 #include "build/dockerfile/history.hh"
 
@@ -10,7 +12,15 @@
 namespace hull::build {
 
 StageRun::StageRun(Build& build, std::size_t stage)
-    : build_(build), stage_(stage), source_(build.file().stages[stage]) {}
+    : build_(build), stage_(stage), source_(build.file().stages[stage]) {
+    const auto& stages = build.request().no_cache_stages;
+    ignores_cache_ =
+        build.request().no_cache ||
+        std::find(stages.begin(), stages.end(), std::to_string(stage)) != stages.end() ||
+        std::any_of(stages.begin(), stages.end(), [this](const std::string& name) {
+            return !name.empty() && lower(name) == lower(source_.name);
+        });
+}
 
 dockerfile::Lookup StageRun::lookup() const {
     return [this](std::string_view name) { return state_.find_variable(name); };
@@ -18,8 +28,13 @@ dockerfile::Lookup StageRun::lookup() const {
 
 StageState StageRun::run() {
     build_.announce(stage_, 0, source_.original);
+    StepRecord record;
+    record.started_ns = now_ns();
     begin();
     say(fmt::format(" ---> {}\n", short_id(state_.image_id)));
+    record.text = source_.original;
+    record.cached = true;  // nothing runs
+    write_record(std::move(record));
     const std::vector<std::string> triggers = std::exchange(state_.config.config.on_build, {});
     if (!triggers.empty())
         say(fmt::format("# Executing {} build trigger{}\n", triggers.size(),
@@ -38,13 +53,20 @@ void StageRun::begin() {
     if (base.empty())
         throw Error(ErrorKind::invalid_argument, "base name ({}) should not be blank",
                     source_.base);
-    if (const auto other = dockerfile::find_base_stage(build_.file(), base, stage_)) {
+    const auto* given = build_.find_context(base);
+    if (given && given->image.empty())
+        throw Error(ErrorKind::unsupported,
+                    "FROM {}: --build-context has a directory in its place, which is no base: "
+                    "use COPY --from={}",
+                    base, base);
+    if (const auto other = dockerfile::find_base_stage(build_.file(), base, stage_);
+        other && !given) {
         state_ = build_.wait_for_stage(*other);
         state_.has_cmd = false;
         return;
     }
     const std::string platform = build_.expand_global(source_.platform);
-    if (base == "scratch") {
+    if (base == "scratch" && !given) {
         state_ = make_scratch_state(
             platform.empty() ? build_.target_platform() : oci::parse_platform(platform),
             build_.epoch_s());
@@ -66,13 +88,16 @@ void StageRun::execute(const dockerfile::Instruction& instruction) {
 void StageRun::execute_expanded(const dockerfile::Instruction& instruction) {
     instruction_ = &instruction;
     made_layer_ = from_cache_ = false;
+    reason_.clear();
+    StepRecord record;
+    record.started_ns = now_ns();
     const std::string before = state_.key;
     std::visit([this](const auto& value) { apply(value); }, instruction.value);
     if (state_.key == before) {
         StepInputs inputs = begin_inputs("metadata");
         inputs.add("instruction", instruction.original);
         inputs.add("result", json::dump(oci::to_json(state_.config.config)));
-        remember(inputs.key(), std::nullopt);
+        remember(inputs);
     }
     dockerfile::HistoryContext context;
     context.shell = state_.config.config.shell;
@@ -85,21 +110,37 @@ void StageRun::execute_expanded(const dockerfile::Instruction& instruction) {
         state_.add_history(created_by, dockerfile::history_comment, !made_layer_);
     if (from_cache_) say(" ---> Using cache\n");
     say(fmt::format(" ---> {}\n", short_id(state_.image_digest())));
+    record.text = instruction.original;
+    record.cached = from_cache_;
+    write_record(std::move(record));
     instruction_ = nullptr;
 }
 
-/// A step that changes no files is always done; the cache only knows whether it is a new one.
-void StageRun::remember(const std::string& key, std::optional<image::BuiltLayer> layer) {
-    const std::string parent = std::exchange(state_.key, key);
-    if (!build_.request().no_cache && build_.cache().find(key, build_.lease())) {
-        from_cache_ = true;
-        return;
+/// `record` has its text, when it began, and whether it was cached.
+void StageRun::write_record(StepRecord record) {
+    record.number = build_.number_of(stage_, step_);
+    record.stage = source_.name.empty() ? std::to_string(stage_) : source_.name;
+    record.reason = reason_;
+    record.duration_ns = now_ns() - record.started_ns;
+    record.key = state_.key;
+    if (made_layer_) {
+        record.diff_id = state_.layers.back().diff_id;
+        record.content_bytes = state_.layers.back().content_bytes;
     }
+    build_.record().add_step(std::move(record));
+}
+
+/// A step that changes no files is always done; the cache only knows whether it is a new one.
+void StageRun::remember(const StepInputs& inputs) {
     CacheRecord record;
-    record.key = key;
-    record.parent = parent;
+    record.key = inputs.key();
+    record.parent = std::exchange(state_.key, record.key);
+    if (!ignores_cache_ && build_.cache().find(record.key, build_.lease())) {
+        from_cache_ = true;
+        return keep_inputs(inputs);
+    }
+    explain_miss(inputs);
     record.description = instruction_->original;
-    record.layer = std::move(layer);
     build_.cache().add(record);
 }
 
@@ -111,14 +152,26 @@ StepInputs StageRun::begin_inputs(std::string_view kind) const {
     return inputs;
 }
 
-/// Says which input changed since this step was built last.
-void StageRun::explain_miss(const StepInputs& inputs) {
-    const std::string slot = build_.slot_of(stage_, step_);
-    const auto before = build_.cache().find_last_inputs(slot);
-    build_.cache().write_last_inputs(slot, inputs);
-    if (!before || build_.request().no_cache) return;
+std::string StageRun::find_reason(const StepInputs& inputs) const {
+    if (ignores_cache_) return "--no-cache";
+    const auto before = build_.cache().find_last_inputs(build_.slot_of(stage_, step_));
+    if (!before) return "it was not built before";
     const std::string reason = explain_difference(*before, inputs);
-    if (!reason.empty()) say(fmt::format(" ---> Not cached: {}\n", reason));
+    return reason.empty() ? "its result is no longer in the cache" : reason;
+}
+
+void StageRun::keep_inputs(const StepInputs& inputs) {
+    build_.cache().write_last_inputs(build_.slot_of(stage_, step_), inputs);
+}
+
+void StageRun::explain_miss(const StepInputs& inputs) {
+    const std::string& text = instruction_->original;
+    reason_ = text.substr(0, text.find_first_of(" \t\n")) + ": " + find_reason(inputs);
+    keep_inputs(inputs);
+    const bool is_surprise = !reason_.ends_with("--no-cache") &&
+                             !reason_.ends_with("it was not built before") &&
+                             !reason_.ends_with(StepInputs::step_before);
+    if (is_surprise) say(fmt::format(" ---> Not cached: {}\n", reason_));
 }
 
 void StageRun::take_layer(const StepInputs& inputs, const MakeLayer& make) {
@@ -128,12 +181,15 @@ void StageRun::take_layer(const StepInputs& inputs, const MakeLayer& make) {
         made_layer_ = record.layer.has_value();
         state_.key = key;
     };
-    const bool may_use_cache = !build_.request().no_cache;
+    const bool may_use_cache = !ignores_cache_;
+    std::string damage;
     if (may_use_cache)
-        if (const auto record = build_.cache().find(key, build_.lease())) {
+        if (const auto record = build_.cache().find(key, build_.lease(), &damage)) {
             from_cache_ = true;
+            keep_inputs(inputs);
             return use(*record);
         }
+    if (!damage.empty()) say(fmt::format("[Warning] {}: it runs again\n", damage));
     const Cache::Turn turn(build_.cache(), key, build_.stop());
     if (may_use_cache && turn.had_to_wait())
         if (const auto record = build_.cache().find(key, build_.lease())) {

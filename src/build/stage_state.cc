@@ -96,6 +96,7 @@ StageState make_base_state(const image::Image& image, std::vector<image::BuiltLa
     state.config.config.unknown = {};
     state.config.unknown = {};
     state.layers = std::move(layers);
+    state.base_layers = state.layers.size();
     state.created_s = epoch_s.value_or(image.created_ns > 0 ? image.created_ns / second_ns : 0);
     state.key = "image " + image.id + fmt::format(" {}", state.created_s);
     return state;

@@ -17,6 +17,7 @@ struct StageState {
     std::string image_id;  ///< of the image it began with, "" for scratch
     oci::ImageConfig config;
     std::vector<image::BuiltLayer> layers;
+    std::size_t base_layers = 0;  ///< those of them that came with the image
     /// Arguments that were declared, in order; one without a value may still be passed on.
     std::vector<std::pair<std::string, std::optional<std::string>>> arguments;
     bool has_cmd = false;        ///< CMD was set in this stage: ENTRYPOINT leaves it alone

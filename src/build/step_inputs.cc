@@ -24,6 +24,17 @@ bool is_digest(std::string_view text) {
     return text.size() == 64 && text.find_first_not_of("0123456789abcdef") == std::string::npos;
 }
 
+/// Files are named one by one where their listings are known.
+std::string explain_change(const StepInputs& before, const StepInputs& now, const std::string& name,
+                           const std::string& old_value, const std::string& new_value) {
+    const auto old_files = before.files().find(name), new_files = now.files().find(name);
+    if (old_files != before.files().end() && new_files != now.files().end())
+        if (std::string text = explain_files(old_files->second, new_files->second); !text.empty())
+            return text;
+    if (is_digest(new_value)) return name;
+    return fmt::format("{} '{}' → '{}'", name, shorten(old_value), shorten(new_value));
+}
+
 }  // namespace
 
 std::string StepInputs::key() const {
@@ -62,9 +73,7 @@ std::string explain_difference(const StepInputs& before, const StepInputs& now) 
         if (known == old.end())
             say(name + " is new");
         else if (known->second != value)
-            say(is_digest(value)
-                    ? name
-                    : fmt::format("{} '{}' → '{}'", name, shorten(known->second), shorten(value)));
+            say(explain_change(before, now, name, known->second, value));
         if (known != old.end()) old.erase(known);
     }
     for (const auto& [name, value] : old) say(name + " is gone");

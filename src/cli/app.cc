@@ -143,8 +143,11 @@ Named find_named(std::span<const std::string> words) {
         named.command = find_command(words[0] + " " + words[1]);
         named.used = 2;
     } else if (!named.group && words[0].find(' ') == std::string::npos) {
-        named.command = find_command(words[0]);
-        named.used = 1;
+        // `build history` beside `build PATH`: a directory of that name is ./history.
+        if (words.size() > 1 && words[0] == "build")
+            named.command = find_command(words[0] + " " + words[1]);
+        named.used = named.command ? 2 : 1;
+        if (!named.command) named.command = find_command(words[0]);
     }
     return named;
 }

@@ -3,9 +3,12 @@
 #include "base/sys.hh"
 #include "cli/build_call.hh"
 #include "cli/build_context.hh"
+#include "cli/build_layout.hh"
 #include "cli/build_output.hh"
+#include "cli/build_report.hh"
 #include "cli/commands.hh"
 #include "cli/credentials.hh"
+#include "cli/numbers.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
 #include "cli/values.hh"
@@ -15,6 +18,7 @@
 
 #include <algorithm>
 #include <cstdlib>
+#include <memory>
 
 namespace hull::cli {
 namespace {
@@ -28,8 +32,15 @@ void check_progress(std::string_view text) {
 constexpr Flag flags[] = {
     {"add-host", 0, FlagType::list, "Add a line to /etc/hosts of the steps (host:ip)", "",
      check_extra_host},
-    {"allow", 0, FlagType::list, "Allow what is not allowed by default (security.insecure)"},
+    {"allow", 0, FlagType::list,
+     "Allow what is not allowed by default (network.host, security.insecure)"},
     {"build-arg", 0, FlagType::list, "Set a build argument"},
+    {"build-context", 0, FlagType::list,
+     "What COPY --from and FROM mean by a name (name=PATH, URL, docker-image://, oci-layout://)"},
+    {"cache-from", 0, FlagType::list,
+     "Take results of steps from there (IMAGE, type=registry,ref=…, type=local,src=…)"},
+    {"cache-to", 0, FlagType::list,
+     "Bring results of steps there (type=inline, type=registry,ref=…, type=local,dest=…)"},
     {"call", 0, FlagType::text,
      "Ask the Dockerfile instead: check, outline or targets (,format=json)", "build"},
     {"cgroup-parent", 0, FlagType::text, "Cgroup to make the steps' cgroups in"},
@@ -50,12 +61,14 @@ constexpr Flag flags[] = {
     {"metadata-file", 0, FlagType::text, "Write what was built to this file, as JSON"},
     {"network", 0, FlagType::text, "Network of the RUN steps", "default"},
     {"no-cache", 0, FlagType::boolean, "Run every step"},
-    {"output", 'o', FlagType::text, "Where the result goes: DIR, -, or type=…,dest=…", "",
+    {"no-cache-filter", 0, FlagType::strings, "Stages whose steps all run"},
+    {"output", 'o', FlagType::list, "Where the result goes: DIR, -, or type=…,dest=…", "",
      check_build_output},
     {"platform", 0, FlagType::text, "Platform of the image (os[/arch[/variant]])"},
     {"progress", 0, FlagType::text, "Output: auto, plain, tty, quiet or rawjson", "auto",
      check_progress},
     {"pull", 0, FlagType::boolean, "Look for newer base images"},
+    {"push", 0, FlagType::boolean, "Push the image: --output=type=registry"},
     {"quiet", 'q', FlagType::boolean, "Print only the image's ID"},
     {"rm", 0, FlagType::boolean, "Remove a step's container (they always are)", "true"},
     {"secret", 0, FlagType::list, "Secret for RUN --mount=type=secret (id=x[,src=FILE|,env=NAME])"},
@@ -64,7 +77,10 @@ constexpr Flag flags[] = {
     {"ssh", 0, FlagType::list, "SSH agent for RUN --mount=type=ssh (default|id[=SOCKET])"},
     {"tag", 't', FlagType::list, "Name of the image (name:tag)"},
     {"target", 0, FlagType::text, "Stage to build"},
+    {"timeout", 0, FlagType::duration, "Most time the build may take"},
     {"ulimit", 0, FlagType::ulimit, "Limits of the steps' processes"},
+    {"verify", 0, FlagType::boolean, "Build twice, the second time without cache, and compare"},
+    {"waste", 0, FlagType::boolean, "Show what each step has stored for nothing"},
 };
 
 /// NAME=value, or NAME with the value of our environment; null when there is none.
@@ -206,12 +222,137 @@ json::Object make_extra(const Arguments& arguments, const BuildContext& context)
     if (!secrets.empty()) extra["secrets"] = secrets;
     if (!agents.empty()) extra["ssh"] = agents;
     if (!arguments.list("allow").empty()) extra["allow"] = arguments.list("allow");
+    if (!arguments.list("no-cache-filter").empty())
+        extra["noCacheFilter"] = arguments.list("no-cache-filter");
     return extra;
+}
+
+/// The images that are loaded for a build, until it is done.
+class LoadedImages {
+public:
+    explicit LoadedImages(Session& session) : session_(session) {}
+    ~LoadedImages() {
+        for (const std::string& id : ids_) {
+            try {
+                session_.daemon().remove_image(id, false, false);
+            } catch (const Error&) {
+                // It was there before, or what was built of it is of the same layers.
+            }
+        }
+    }
+    LoadedImages(const LoadedImages&) = delete;
+    LoadedImages& operator=(const LoadedImages&) = delete;
+
+    /// The image in an OCI layout, by its id.
+    std::string load(const std::string& directory) {
+        ids_.push_back(load_layout(session_, directory));
+        return ids_.back();
+    }
+
+private:
+    Session& session_;
+    std::vector<std::string> ids_;
+};
+
+/// --build-context name=value.
+json::Object make_contexts(const Arguments& arguments, LoadedImages& loaded) {
+    json::Object contexts;
+    for (const std::string& item : arguments.list("build-context")) {
+        const auto [name, value] = cut(item, '=');
+        if (!value || name.empty() || value->empty())
+            fail("invalid context value: {}, expected key=value", item);
+        const std::string text(*value);
+        constexpr std::string_view image = "docker-image://", layout = "oci-layout://";
+        if (text.starts_with(image)) {
+            contexts[name] = json::Object{{"image", text.substr(image.size())}};
+        } else if (text.starts_with(layout)) {
+            std::string directory = text.substr(layout.size());
+            if (!sys::find_stat(directory)) directory = directory.substr(0, directory.rfind(':'));
+            contexts[name] = json::Object{{"image", loaded.load(directory)}};
+        } else if (is_remote_context(text)) {
+            contexts[name] = json::Object{{"address", text}};
+        } else {
+            const BuildContext context = open_named_context(text);
+            contexts[name] =
+                json::Object{{"directory", context.directory}, {"identity", context.identity()}};
+        }
+    }
+    return contexts;
+}
+
+/// --cache-to or --cache-from.
+struct CachePlace {
+    std::string type = "registry", reference, directory;
+    bool has_all = false;  ///< mode=max
+};
+
+CachePlace parse_cache_place(const std::string& text) {
+    CachePlace place;
+    if (text.find('=') == std::string::npos) {
+        place.reference = text;
+        return place;
+    }
+    for (const std::string& field : split_csv(text)) {
+        const auto [key, value] = cut(field, '=');
+        if (!value) fail("invalid value {}: it must be key=value", field);
+        if (key == "type")
+            place.type = *value;
+        else if (key == "ref")
+            place.reference = *value;
+        else if (key == "src" || key == "dest")
+            place.directory = *value;
+        else if (key == "mode" && (*value == "min" || *value == "max"))
+            place.has_all = *value == "max";
+        else if (key != "oci-mediatypes" && key != "image-manifest" && key != "ignore-error")
+            fail("{}={} of a cache is not supported: use type, ref, src, dest and mode", key,
+                 *value);
+    }
+    const bool is_known =
+        place.type == "registry" || place.type == "local" || place.type == "inline";
+    if (!is_known)
+        fail("cache type {} is not supported: use inline, registry or local", place.type);
+    if (place.type == "registry" && place.reference.empty()) fail("ref is required for a registry");
+    if (place.type == "local" && place.directory.empty())
+        fail("src or dest is required for a local cache");
+    return place;
+}
+
+/// The images that the daemon is to look into; a local one that is not there yet is none.
+std::vector<std::string> open_caches(const Arguments& arguments, LoadedImages& loaded) {
+    std::vector<std::string> images;
+    for (const std::string& text : arguments.list("cache-from")) {
+        const CachePlace place = parse_cache_place(text);
+        if (place.type == "inline") fail("inline is no place to take a cache from");
+        if (place.type == "registry")
+            images.push_back(place.reference);
+        else if (sys::find_stat(join(place.directory, "index.json")))
+            images.push_back(loaded.load(place.directory));
+    }
+    return images;
+}
+
+void export_caches(Session& session, const Arguments& arguments, const std::string& record_id) {
+    for (const std::string& text : arguments.list("cache-to")) {
+        const CachePlace place = parse_cache_place(text);
+        if (place.type == "inline") continue;
+        const json::Value reply = session.ask([&](client::Client& daemon) {
+            return daemon.post("/build/history/" + record_id + "/cache",
+                               {{"mode", place.has_all ? "max" : "min"}});
+        });
+        const std::string& id = reply["Id"].as_string();
+        if (place.type == "local") {
+            save_layout(session, id, place.directory);
+            session.ask([&](client::Client& daemon) { daemon.remove_image(id, false, false); });
+        } else {
+            push_and_forget(session, id, place.reference);
+        }
+    }
 }
 
 struct Outcome {
     std::string image_id, error;
     int code = 0;
+    std::string hidden;  ///< what was printed, when nothing is to be shown
 };
 
 /// Prints the build's messages and returns how it ended.
@@ -227,6 +368,7 @@ Outcome follow(http::ClientResponse& response, std::string_view progress, const 
             outcome.code = message.error_code ? static_cast<int>(message.error_code) : 1;
         }
         if (message.aux["ID"].is_string()) outcome.image_id = message.aux["ID"].as_string();
+        if (progress == "quiet") outcome.hidden += message.stream;
         if (progress == "rawjson" || progress == "quiet") continue;
         if (!message.stream.empty()) session.print(message.stream);
         if (!message.status.empty())
@@ -236,19 +378,33 @@ Outcome follow(http::ClientResponse& response, std::string_view progress, const 
     return outcome;
 }
 
+/// A build has a connection of its own, which the daemon closes when it did not read the context.
+class Connections {
+public:
+    explicit Connections(Session& session) : session_(session) {}
+    client::Client& open() {
+        return *opened_.emplace_back(std::make_unique<client::Client>(session_.make_client()));
+    }
+
+private:
+    Session& session_;
+    std::vector<std::unique_ptr<client::Client>> opened_;
+};
+
 /// Sends the build; a directory that the daemon cannot read in place is sent as an archive.
-http::ClientResponse send(Session& session, http::Query query, json::Object extra,
-                          BuildContext& context) {
+http::ClientResponse send(Connections& connections, Session& session, http::Query query,
+                          json::Object extra, BuildContext& context) {
     const bool is_local = session.resolved_host().starts_with("unix://");
     if (!context.dockerfile.empty()) query.emplace_back("dockerfile", context.dockerfile);
+    if (!context.remote.empty()) query.emplace_back("remote", context.remote);
     const auto dump = [&] { return extra.empty() ? "" : json::dump(extra); };
     const std::string registries = json::dump(all_credentials(session));
     if (!context.directory.empty() && is_local) {
         extra["context"] = context.directory;
         extra["identity"] = context.identity();
         try {
-            return session.daemon().build(query, dump(), registries,
-                                          [](std::span<std::byte>) { return std::size_t(0); });
+            return connections.open().build(query, dump(), registries,
+                                            [](std::span<std::byte>) { return std::size_t(0); });
         } catch (const Error& error) {
             if (error.kind() != ErrorKind::not_found) throw;
         }
@@ -256,19 +412,31 @@ http::ClientResponse send(Session& session, http::Query query, json::Object extr
         extra.erase("identity");
     }
     if (!context.directory.empty()) context.read_directory();
-    return session.daemon().build(query, dump(), registries, context.source);
+    return connections.open().build(query, dump(), registries, context.source);
 }
 
-bool writes_to_stdout(const std::string& output) {
-    if (output.empty()) return false;
-    const BuildOutput parsed = parse_build_output(output);
-    return parsed.type != BuildOutput::Type::image && parsed.destination.empty();
+/// The same build again, of an image without a name and without a cache.
+http::Query without_names(http::Query query) {
+    std::erase_if(query, [](const auto& pair) { return pair.first == "t"; });
+    query.emplace_back("nocache", "1");
+    return query;
+}
+
+std::vector<BuildOutput> parse_outputs(const Arguments& arguments) {
+    std::vector<BuildOutput> outputs;
+    for (const std::string& text : arguments.list("output"))
+        outputs.push_back(parse_build_output(text));
+    if (arguments.flag("push")) outputs.emplace_back().type = BuildOutput::Type::registry;
+    return outputs;
 }
 
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
     Session& session = call.session;
-    const bool is_quiet = arguments.flag("quiet") || writes_to_stdout(arguments.text("output"));
+    const std::vector<BuildOutput> outputs = parse_outputs(arguments);
+    const auto is_silent = std::count_if(outputs.begin(), outputs.end(), writes_to_stdout);
+    if (is_silent > 1) fail("only one output can go to standard output");
+    const bool is_quiet = arguments.flag("quiet") || is_silent;
     const std::string progress = is_quiet ? "quiet" : arguments.text("progress");
     BuildContext context = open_build_context(arguments.positional[0], arguments.text("file"));
     BuildCall question = parse_build_call(arguments.text("call"));
@@ -277,20 +445,52 @@ int run(Invocation& call) {
         return run_build_call(session, question, context, arguments.text("file"),
                               arguments.text("target"),
                               string_arguments(build_arguments(arguments)));
+    if (arguments.flag("verify") && context.directory.empty() && context.remote.empty())
+        fail("--verify reads its context twice: it needs a directory");
     const std::string& id_file = arguments.text("iidfile");
     if (!id_file.empty()) sys::unlink(id_file);
-    const http::Query query = make_query(session, arguments);
-    const json::Object extra = make_extra(arguments, context);
+    http::Query query = make_query(session, arguments);
+    json::Object extra = make_extra(arguments, context);
+    LoadedImages loaded(session);
+    if (json::Object contexts = make_contexts(arguments, loaded); !contexts.empty())
+        extra["contexts"] = std::move(contexts);
+    if (const auto caches = open_caches(arguments, loaded); !caches.empty())
+        query.emplace_back("cachefrom", json::dump(json::Value(caches)));
+    for (const std::string& text : arguments.list("cache-to"))
+        if (parse_cache_place(text).type == "inline") extra["inlineCache"] = true;
+    if (const std::string& timeout = arguments.text("timeout"); !timeout.empty())
+        extra["timeoutMs"] = parse_duration(timeout) / 1'000'000;
+    Connections connections(session);
+    const std::string record_id = random_hex(6);
+    extra["record"] = record_id;
     const Outcome outcome = session.ask([&](client::Client&) {
-        http::ClientResponse response = send(session, query, extra, context);
+        http::ClientResponse response = send(connections, session, query, extra, context);
         return follow(response, progress, session);
     });
     if (!outcome.error.empty()) {
+        // What nobody saw may say why.
+        if (!outcome.hidden.empty()) sys::write_all(STDERR_FILENO, outcome.hidden);
         session.complain(outcome.error);
+        if (outcome.code != 1 || outcome.error.starts_with("The command "))
+            session.complain(
+                fmt::format("Look at what it has left: {0} build debug {1}\n"
+                            "All that was printed: {0} build logs {1}",
+                            session.program, record_id));
         return outcome.code;
     }
-    const std::string& output = arguments.text("output");
-    if (progress == "quiet" && output.empty()) session.print_line(outcome.image_id);
+    export_caches(session, arguments, record_id);
+    if (arguments.flag("waste")) print_waste(session, record_id);
+    if (arguments.flag("verify")) {
+        const std::string second_id = random_hex(6);
+        extra["record"] = second_id;
+        const int code = verify_build(session, {outcome.image_id, record_id}, second_id, [&] {
+            http::ClientResponse response =
+                send(connections, session, without_names(query), extra, context);
+            return follow(response, "quiet", session).image_id;
+        });
+        if (code) return code;
+    }
+    if (progress == "quiet" && !is_silent) session.print_line(outcome.image_id);
     if (!id_file.empty()) write_file(id_file, outcome.image_id, 0666);
     if (const std::string& file = arguments.text("metadata-file"); !file.empty()) {
         json::Object metadata{{"containerimage.config.digest", outcome.image_id},
@@ -299,11 +499,9 @@ int run(Invocation& call) {
             metadata["image.name"] = join_text(arguments.list("tag"), ",");
         write_file(file, json::dump_indented(metadata, 2) + "\n", 0644);
     }
-    if (!output.empty()) {
-        const std::vector<std::string>& tags = arguments.list("tag");
-        write_build_output(session, parse_build_output(output),
-                           tags.empty() ? outcome.image_id : tags.front());
-    }
+    const std::vector<std::string>& tags = arguments.list("tag");
+    for (const BuildOutput& output : outputs)
+        write_build_output(session, output, tags.empty() ? outcome.image_id : tags.front(), tags);
     return 0;
 }
 
@@ -312,7 +510,7 @@ int run(Invocation& call) {
 const Command build_command{
     .name = "image build",
     .aliases = {"build", "builder build", "buildx build"},
-    .usage = "[OPTIONS] PATH | -",
+    .usage = "[OPTIONS] PATH | URL | -",
     .summary = "Build an image from a Dockerfile",
     .args = exactly(1),
     .flags = flags,

@@ -116,13 +116,24 @@ void BuildContext::read_directory() {
     owner = archive;
 }
 
+bool is_remote_context(const std::string& text) {
+    for (const char* scheme : {"http://", "https://", "git://", "ssh://", "git@", "github.com/"})
+        if (text.starts_with(scheme)) return true;
+    return false;
+}
+
 BuildContext open_build_context(const std::string& path, const std::string& file) {
     if (path == "-") return open_stdin(file);
-    if (path.starts_with("http://") || path.starts_with("https://") || path.starts_with("git@") ||
-        path.starts_with("git://") || path.starts_with("github.com/"))
-        throw Error(ErrorKind::unsupported,
-                    "a context from a URL is not supported yet: fetch it and build the directory");
     BuildContext context;
+    if (is_remote_context(path)) {
+        context.remote = path;
+        if (file == "-")
+            context.text = read_all(STDIN_FILENO, most_text_bytes);
+        else
+            context.dockerfile = file;
+        context.source = [](std::span<std::byte>) { return std::size_t(0); };
+        return context;
+    }
     const auto info = sys::find_stat(path);
     if (!info)
         throw Error(ErrorKind::not_found, "unable to prepare context: path \"{}\" not found", path);
@@ -135,7 +146,8 @@ BuildContext open_build_context(const std::string& path, const std::string& file
         return context;
     }
     if (file.empty()) {
-        if (!sys::find_stat(join(context.directory, "Dockerfile")))
+        if (!sys::find_stat(join(context.directory, "Dockerfile")) &&
+            !sys::find_stat(join(context.directory, "dockerfile")))
             throw Error(ErrorKind::not_found,
                         "unable to prepare context: unable to evaluate symlinks in Dockerfile "
                         "path: lstat {}: no such file or directory",
@@ -158,6 +170,14 @@ BuildContext open_build_context(const std::string& path, const std::string& file
     }
     context.text = read_file(absolute, most_text_bytes);
     context.ignore = find_file(absolute + ".dockerignore", most_text_bytes);
+    return context;
+}
+
+BuildContext open_named_context(const std::string& path) {
+    BuildContext context;
+    context.directory = real_path(path);
+    if (!S_ISDIR(sys::find_stat(context.directory)->st_mode))
+        throw Error(ErrorKind::invalid_argument, "a build context must be a directory: {}", path);
     return context;
 }
 

@@ -15,6 +15,7 @@ namespace hull::cli {
 /// What `build` was given as PATH | URL | - and -f, and how its files reach the daemon.
 struct BuildContext {
     Path directory;                     ///< absolute; "" for a context that is no directory
+    std::string remote;                 ///< address that the daemon fetches; "" for none
     std::string dockerfile;             ///< path in the context
     std::optional<std::string> text;    ///< of a Dockerfile that is not in the context
     std::optional<std::string> ignore;  ///< of the ignore file beside that Dockerfile
@@ -28,7 +29,13 @@ struct BuildContext {
     void read_directory();
 };
 
+/// Whether it is an address of the network: a repository or what http brings.
+bool is_remote_context(const std::string& text);
+
 /// Opens it; `file` is the value of -f, "" when absent. Docker's texts for what is missing.
 BuildContext open_build_context(const std::string& context, const std::string& file);
+
+/// The directory of a --build-context.
+BuildContext open_named_context(const std::string& path);
 
 }  // namespace hull::cli

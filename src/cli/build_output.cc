@@ -1,11 +1,15 @@
 #include "cli/build_output.hh"
 
 #include "archive/byte_source.hh"
+#include "base/error.hh"
 #include "base/sys.hh"
+#include "cli/build_layout.hh"
+#include "cli/compose_call.hh"
 #include "cli/output_file.hh"
 #include "cli/session.hh"
 #include "cli/unpack.hh"
 #include "cli/words.hh"
+#include "oci/reference.hh"
 
 #include <unistd.h>
 
@@ -36,10 +40,54 @@ BuildOutput::Type parse_type(std::string_view text) {
     if (text == "tar") return BuildOutput::Type::tar;
     if (text == "docker") return BuildOutput::Type::docker;
     if (text == "oci") return BuildOutput::Type::oci;
-    fail("output type {} is not supported: use image, local, tar, docker or oci", text);
+    if (text == "registry") return BuildOutput::Type::registry;
+    if (text == "cacheonly") return BuildOutput::Type::cacheonly;
+    fail(
+        "output type {} is not supported: use image, registry, local, tar, docker, oci or "
+        "cacheonly",
+        text);
+}
+
+bool parse_switch(std::string_view key, std::string_view value) {
+    if (value == "true" || value == "1") return true;
+    if (value == "false" || value == "0") return false;
+    fail("invalid value {} of {}: use true or false", value, key);
+}
+
+void tag_image(Session& session, const std::string& image, const std::string& name) {
+    const oci::Reference reference = oci::Reference::parse(name).with_default_tag();
+    session.ask([&](client::Client& daemon) {
+        daemon.tag_image(image, reference.familiar_name(), reference.tag());
+    });
+}
+
+/// Names it and pushes every name.
+void push_names(Session& session, const std::string& image, const std::vector<std::string>& names) {
+    if (names.empty()) fail("tag is needed when pushing to registry");
+    for (const std::string& name : names) {
+        tag_image(session, image, name);
+        if (const int code = call_command(session, "push", {name}); code != 0)
+            throw Error(ErrorKind::unavailable, "pushing {} failed", name);
+    }
 }
 
 }  // namespace
+
+void push_and_forget(Session& session, const std::string& image, const std::string& name) {
+    push_names(session, image, {name});
+    session.ask([&](client::Client& daemon) { daemon.remove_image(name, false, false); });
+}
+
+bool writes_to_stdout(const BuildOutput& output) {
+    const bool is_file = output.type == BuildOutput::Type::tar ||
+                         output.type == BuildOutput::Type::docker ||
+                         output.type == BuildOutput::Type::oci;
+    return is_file && output.destination.empty();
+}
+
+bool keeps_image(const BuildOutput& output) {
+    return output.type == BuildOutput::Type::image || output.type == BuildOutput::Type::registry;
+}
 
 BuildOutput parse_build_output(std::string_view text) {
     BuildOutput output;
@@ -61,8 +109,23 @@ BuildOutput parse_build_output(std::string_view text) {
             has_type = true;
         } else if (key == "dest") {
             output.destination = *value == "-" ? "" : std::string(*value);
+            output.has_destination = true;
+        } else if (key == "name") {
+            output.names = split_csv(*value);
+        } else if (key == "tar") {
+            output.is_tar = parse_switch(key, *value);
+        } else if (key == "push") {
+            output.push = parse_switch(key, *value);
+        } else if (key == "mode" && (*value == "copy" || *value == "delete")) {
+            output.replaces = *value == "delete";
+        } else if (key == "unpack" || key == "store" || key == "oci-mediatypes") {
+            // Layers are unpacked and images stored as OCI ones, always.
+            if (!parse_switch(key, *value)) fail("{}=false is not supported", key);
+        } else if (key == "compression" && *value == "uncompressed") {
+            // As layers are stored; a push compresses them.
         } else {
-            fail("unknown key {} of an output: use type and dest", key);
+            fail("{}={} of an output is not supported: use type, dest, name, tar, push and mode",
+                 key, *value);
         }
     }
     if (!has_type) fail("type is required for output");
@@ -73,7 +136,14 @@ BuildOutput parse_build_output(std::string_view text) {
 
 void check_build_output(std::string_view text) { parse_build_output(text); }
 
-void write_build_output(Session& session, const BuildOutput& output, const std::string& name) {
+void write_build_output(Session& session, const BuildOutput& output, const std::string& name,
+                        const std::vector<std::string>& tags) {
+    std::vector<std::string> names = tags;
+    names.insert(names.end(), output.names.begin(), output.names.end());
+    if (output.type == BuildOutput::Type::cacheonly) return;
+    if (output.type == BuildOutput::Type::registry || output.push)
+        return push_names(session, name, names);
+    for (const std::string& other : output.names) tag_image(session, name, other);
     if (output.type == BuildOutput::Type::image) return;
     const auto request_root = [&] {
         return session.ask([&](client::Client& daemon) {
@@ -82,6 +152,7 @@ void write_build_output(Session& session, const BuildOutput& output, const std::
     };
     switch (output.type) {
         case BuildOutput::Type::local: {
+            if (output.replaces) sys::remove_tree(output.destination);
             sys::mkdir_all(output.destination, 0755);
             http::ClientResponse response = request_root();
             ReplySource source(response);
@@ -96,6 +167,10 @@ void write_build_output(Session& session, const BuildOutput& output, const std::
             write_archive(output.destination, "write the result", request_root);
             return;
         default:
+            if (!output.is_tar) {
+                if (output.destination.empty()) fail("dest is required for tar=false");
+                return save_layout(session, name, output.destination);
+            }
             write_archive(output.destination, "write the result", [&] {
                 return session.ask(
                     [&](client::Client& daemon) { return daemon.save_images({name}); });

@@ -12,6 +12,9 @@ constexpr Flag flags[] = {
     {"filter", 0, FlagType::filter, "Remove only what matches (e.g. \"until=24h\")"},
     {"force", 'f', FlagType::boolean, "Do not ask"},
     {"keep-storage", 0, FlagType::bytes, "Bytes of the cache to keep"},
+    {"max-used-space", 0, FlagType::bytes, "Most bytes that stay"},
+    {"min-free-space", 0, FlagType::bytes, "Bytes of the disk to have free"},
+    {"reserved-space", 0, FlagType::bytes, "Bytes of the cache to keep"},
 };
 
 int run(Invocation& call) {
@@ -27,6 +30,9 @@ int run(Invocation& call) {
     if (all) query.emplace_back("all", "1");
     if (const std::string& keep = arguments.text("keep-storage"); !keep.empty())
         query.emplace_back("keep-storage", std::to_string(parse_bytes(keep)));
+    for (const char* name : {"reserved-space", "max-used-space", "min-free-space"})
+        if (const std::string& keep = arguments.text(name); !keep.empty())
+            query.emplace_back(name, std::to_string(parse_bytes(keep)));
     json::Object filters;
     for (const auto& [name, values] : make_filters(arguments.list("filter")))
         filters[name] = values;

@@ -33,6 +33,11 @@ constexpr const Command* commands[] = {
     &wait_command,
 
     &build_command,
+    &build_debug_command,
+    &build_history_command,
+    &build_logs_command,
+    &build_why_command,
+    &builder_du_command,
     &builder_prune_command,
     &history_command,
     &image_inspect_command,

@@ -9,7 +9,8 @@ extern const Command attach_command, create_command, exec_command, kill_command,
     restart_command, top_command, pause_command, unpause_command, container_inspect_command,
     commit_command, container_prune_command, cp_command, diff_command, export_command, port_command,
     stats_command, update_command;
-extern const Command build_command, builder_prune_command;
+extern const Command build_command, builder_du_command, builder_prune_command, build_debug_command,
+    build_history_command, build_logs_command, build_why_command;
 extern const Command history_command, images_command, import_command, image_inspect_command,
     load_command, image_prune_command, pull_command, push_command, rmi_command, save_command,
     tag_command;

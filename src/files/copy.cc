@@ -195,9 +195,10 @@ void Copier::take(const Selected& selected) {
     if (plan_.parents && !selected.name.empty())
         write({fd.get(), "", info, selected.path, name});
     else if (!selected.path.empty())  // the destination may take its mode from it
-        listing_(fmt::format("d {:o} {} {} {}", info.st_mode & 07777,
-                             plan_.keep_owner ? info.st_uid : 0, plan_.keep_owner ? info.st_gid : 0,
-                             ""));
+        listing_(
+            fmt::format("d {:o} {} {} {}", info.st_mode & 07777, plan_.keep_owner ? info.st_uid : 0,
+                        plan_.keep_owner ? info.st_gid : 0, ""),
+            selected.path);
     take_children(fd.get(), selected.path, name, "", 0);
     pending_.clear();
 }
@@ -339,7 +340,7 @@ void Copier::write(const Found& found) {
             entry.type = archive::EntryType::hard_link;
             entry.link_target = tar_name(first->second);
             if (tar_) tar_->add(entry);
-            listing_(fmt::format("h {}", first->second) + " " + found.name);
+            listing_(fmt::format("h {}", first->second) + " " + found.name, found.path);
             return;
         }
     }
@@ -358,7 +359,7 @@ void Copier::write(const Found& found) {
         record += fmt::format("{}:{}", whole.device_major, whole.device_minor) +
                   describe_xattrs(whole.xattrs) + " " + sha256_hex(whole.link_target);
     }
-    listing_(record + " " + found.name);
+    listing_(record + " " + found.name, found.path);
 }
 
 // ---------------------------------------------------------------- where it goes
@@ -425,17 +426,23 @@ void Copier::prepare_destination(int below, const std::vector<Selected>& selecte
 }
 
 void Copier::write_listing(const Sink& sink) {
-    listing_ = [&](std::string_view record) { sink(std::string(record) + '\0'); };
+    listing_ = [&](std::string_view record, const std::string& path) {
+        sink(std::string(record) + '\0' + path + '\0');
+    };
     for (const Selected& selected : select()) take(selected);
     if (index_) index_->save();
 }
 
 void Copier::write_layer(int below, archive::TarWriter& tar, const Sink& sink) {
-    listing_ = [&](std::string_view record) { sink(std::string(record) + '\0'); };
+    listing_ = [&](std::string_view record, const std::string&) {
+        sink(std::string(record) + '\0');
+    };
     tar_ = &tar;
     if (!plan_.owner.empty()) {
         owner_ = find_owner(below, plan_.owner);
-        if (plan_.owner.find(':') == std::string::npos) owner_->gid = owner_->uid;
+        // A number alone is both; a name alone has its own group.
+        if (plan_.owner.find_first_not_of("0123456789") == std::string::npos)
+            owner_->gid = owner_->uid;
     }
     const std::vector<Selected> selected = select();
     if (selected.empty() && linux_::find_in_root(below, "/" + resolve(below, plan_.destination),

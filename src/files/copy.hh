@@ -31,7 +31,7 @@ public:
     /// `source` (O_PATH) is empty when the plan has no paths.
     Copier(const CopyPlan& plan, Fd source);
 
-    /// Each record of the listing ends in a NUL byte.
+    /// Each record of the listing and the path in the source that it is of, each ended by a NUL byte.
     void write_listing(const Sink& sink);
 
     /// Writes the layer over `below` (O_PATH), the root file system so far, and the listing of what
@@ -86,7 +86,7 @@ private:
     const int source_;
     const build::dockerfile::IgnorePatterns ignored_, excluded_;
     std::optional<CopyIndex> index_;
-    std::function<void(std::string_view)> listing_;
+    std::function<void(std::string_view record, const std::string& path)> listing_;
     archive::TarWriter* tar_ = nullptr;
     std::string prefix_;                    ///< of names in the layer
     std::optional<std::string> only_name_;  ///< of the one file, when that is the destination

@@ -13,6 +13,7 @@
 #include "files/tree_tar.hh"
 #include "files/tree_writer.hh"
 #include "files/view.hh"
+#include "files/waste.hh"
 #include "linux/overlay.hh"
 
 #include <fcntl.h>
@@ -264,6 +265,12 @@ void copy_into_layer(const Request& request) {
     send(json::Object{{"digest", hash.hex()}});
 }
 
+void say_waste(const Request& request) {
+    send(json::Object{{"ready", nullptr}});
+    send(json::Object{
+        {"waste", find_waste(linux_::mount_layers(request.rootfs), request.own_layers)}});
+}
+
 /// The root that the request's verb works on.
 Fd open_root(const Request& request) {
     if (!request.running) return mount_stopped(request, request.verb == Verb::write);
@@ -277,6 +284,7 @@ void run(const Request& request) {
     switch (request.verb) {
         case Verb::digest: return list_sources(request);
         case Verb::copy: return copy_into_layer(request);
+        case Verb::waste: return say_waste(request);
         case Verb::changes: return write_changes(request);
         case Verb::layer: return write_layer(request);
         case Verb::copy_up: return copy_up(request);

@@ -23,6 +23,7 @@ enum class Verb {
     unpack,       ///< make the files that the records on descriptor 0 name in the directory `path`
     digest,       ///< write the listing of what `copies` take from their sources
     copy,         ///< write what `copies` make as the tar of an image layer
+    waste,        ///< say what the topmost `own_layers` of `rootfs` store for nothing
 };
 
 /// What one COPY, ADD or WORKDIR of a build takes from where, and what it makes of it.
@@ -71,6 +72,7 @@ struct Request {
     bool keep_kinds = false;       ///< never replace a directory by something else, or the reverse
     std::string owner;             ///< "user[:group]" that new files get; "" as archived
     std::vector<CopyPlan> copies;  ///< of digest and copy, in their order
+    std::uint64_t own_layers = 0;
     /// Of a layer: later times become this one; absent leaves them alone.
     std::optional<std::int64_t> newest_mtime_s;
     /// Of a layer: where something was mounted. What was only made to mount on stays out.

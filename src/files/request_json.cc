@@ -12,7 +12,7 @@ constexpr std::pair<std::string_view, Verb> verbs[] = {
     {"stat", Verb::stat},          {"read", Verb::read},           {"write", Verb::write},
     {"export", Verb::export_root}, {"changes", Verb::changes},     {"layer", Verb::layer},
     {"copy-up", Verb::copy_up},    {"copy-tree", Verb::copy_tree}, {"unpack", Verb::unpack},
-    {"digest", Verb::digest},      {"copy", Verb::copy},
+    {"digest", Verb::digest},      {"copy", Verb::copy},           {"waste", Verb::waste},
 };
 
 std::string_view name_of(Verb verb) {
@@ -107,6 +107,7 @@ std::string dump_request(const Request& request) {
         {"scratch", request.scratch},      {"hidden", request.hidden},
         {"keepKinds", request.keep_kinds}, {"owner", request.owner},
         {"keepHoles", request.keep_holes}, {"mountPoints", request.mount_points},
+        {"ownLayers", request.own_layers},
     };
     if (request.newest_mtime_s) object.append("newestMtime", *request.newest_mtime_s);
     if (is_copy(request.verb)) {
@@ -136,6 +137,7 @@ Request parse_request(std::string_view text) {
     request.keep_holes = value["keepHoles"].as_bool();
     request.owner = value["owner"].as_string();
     request.mount_points = value["mountPoints"].as_strings();
+    request.own_layers = value["ownLayers"].as_uint();
     if (value["newestMtime"].is_number()) request.newest_mtime_s = value["newestMtime"].as_int();
     if (is_copy(request.verb))
         for (const json::Value& plan : value["copies"].as_array())

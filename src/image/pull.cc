@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
+#include "image/download.hh"
 #include "image/fetches.hh"
 #include "image/images.hh"
 #include "image/state.hh"
@@ -166,24 +167,8 @@ TransferProgress parse_progress(const json::Value& state) {
 }
 
 json::Object Images::registry_request(const RegistryAccess& access, unsigned concurrency) const {
-    const RegistrySettings& settings = options_.registries;
-    json::Object mirrors;
-    for (const auto& [registry, urls] : settings.mirrors) mirrors[registry] = urls;
-    std::string agent = "hull/" HULL_VERSION;
-    if (!access.user_agent.empty()) agent += " UpstreamClient(" + access.user_agent + ")";
-    std::erase_if(agent, [](char c) { return static_cast<unsigned char>(c) < ' '; });
     return json::Object{
-        {"registries", json::Object{{"insecure", settings.insecure},
-                                    {"mirrors", std::move(mirrors)},
-                                    {"certificates", settings.certificate_directories},
-                                    {"userAgent", std::move(agent)},
-                                    {"attempts", settings.attempts},
-                                    {"concurrency", concurrency},
-                                    {"silenceMs", settings.silence_ms},
-                                    {"maxLayerBytes", settings.max_layer_bytes},
-                                    {"httpProxy", settings.http_proxy},
-                                    {"httpsProxy", settings.https_proxy},
-                                    {"noProxy", settings.no_proxy}}},
+        {"registries", describe_registries(options_.registries, access.user_agent, concurrency)},
         {"auth", access.credentials},
     };
 }

@@ -1,6 +1,7 @@
 #include "linux/sandbox.hh"
 
 #include "base/error.hh"
+#include "base/fd.hh"
 #include "linux/landlock.hh"
 
 #include <fcntl.h>
@@ -11,6 +12,7 @@
 #include <linux/seccomp.h>
 #include <sched.h>
 #include <signal.h>
+#include <sys/mount.h>
 #include <sys/prctl.h>
 #include <sys/resource.h>
 #include <sys/socket.h>
@@ -18,6 +20,7 @@
 #include <unistd.h>
 
 #include <cerrno>
+#include <climits>
 #include <cstddef>
 #include <initializer_list>
 #include <vector>
@@ -258,6 +261,40 @@ SandboxReport enter_sandbox(const SandboxOptions& options) {
     close_descriptors(options.directory, options.first_kept_fd);
     install_filter(options);
     return report;
+}
+
+void enter_tool_sandbox(uid_t uid, int directory) {
+    if (uid == 0 || ::geteuid() != 0)
+        throw Error(ErrorKind::invalid_argument, "root enters this sandbox to become another user");
+    if (::unshare(CLONE_NEWNS) != 0) throw_errno(errno, "making a mount namespace");
+    if (::mount("none", "/", nullptr, MS_REC | MS_PRIVATE, nullptr) != 0)
+        throw_errno(errno, "making mounts private");
+    // By its name: a descriptor stands for a mount of the namespace before this one.
+    char path[PATH_MAX];
+    const ssize_t size =
+        ::readlink(fmt::format("/proc/self/fd/{}", directory).c_str(), path, sizeof path - 1);
+    if (size < 0) throw_errno(errno, "the sandbox's directory");
+    path[size] = '\0';
+    if (::mount(path, "/tmp", nullptr, MS_BIND, nullptr) != 0)
+        throw_errno(errno, "mounting the sandbox's directory");
+    if (::chdir("/tmp") != 0) throw_errno(errno, "changing to the sandbox's directory");
+    std::vector<Fd> opened;
+    std::vector<int> tools;
+    for (const char* tree : {"/usr", "/bin", "/lib", "/lib64", "/etc", "/run/systemd/resolve"}) {
+        Fd fd(::open(tree, O_PATH | O_CLOEXEC));
+        if (!fd) continue;
+        tools.push_back(fd.get());
+        opened.push_back(std::move(fd));
+    }
+    const Fd null(::open("/dev/null", O_PATH | O_CLOEXEC));
+    if (!null) throw_errno(errno, "/dev/null");
+    if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno(errno, "setting no_new_privs");
+    drop_user(uid);
+    drop_capabilities();
+    ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
+    constexpr rlimit no_core{0, 0};
+    ::setrlimit(RLIMIT_CORE, &no_core);
+    restrict_to_tools(directory, tools, null.get());
 }
 
 }  // namespace hull::linux_

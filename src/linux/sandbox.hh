@@ -30,6 +30,13 @@ struct SandboxReport {
     bool own_root = false;  ///< chrooted into the directory
 };
 
+/// For a process that runs programs of this machine (git) on bytes of strangers in `directory`,
+/// with the network: a mount namespace in which `directory` is /tmp, Landlock to it and to the
+/// machine's programs and their settings, groups and user dropped, no capabilities, no_new_privs.
+/// Needs root. There is no seccomp filter, as nobody knows what calls those programs make. It
+/// leaves the process in /tmp.
+void enter_tool_sandbox(uid_t uid, int directory);
+
 /// Locks the calling process in for good: descriptors other than 0-3 and `directory` closed, empty
 /// network namespace, chroot and Landlock to `directory`, groups and user dropped, no capabilities,
 /// no_new_privs, not dumpable, no core files, and a seccomp filter that allows little more than

@@ -62,6 +62,7 @@ struct Options {
     bool no_new_privileges = false;
     bool only_validate = false;
     std::string shm_size, ipc_mode = "private", seccomp_profile;
+    std::uint64_t build_cache_bytes = 0;  ///< 0: no limit
     std::vector<std::string> dns, dns_search, dns_options, labels;
     bool init = false;
     network::Options network;
@@ -206,6 +207,9 @@ const std::vector<Flag>& flags() {
          }},
         {"default-ipc-mode", 0, "default-ipc-mode", "string", "private or shareable (private)",
          [](Options& o, const std::string& v) { o.ipc_mode = v; }},
+        {"build-cache-size", 0, "build-cache-size", "bytes",
+         "Most that the build cache may take (10g); the least recently used goes",
+         [](Options& o, const std::string& v) { o.build_cache_bytes = parse_size(v); }},
         {"default-shm-size", 0, "default-shm-size", "bytes", "Size of /dev/shm (64m)",
          [](Options& o, const std::string& v) { o.shm_size = v; }},
         {"default-ulimit", 0, "default-ulimits", "list", "Limits of containers: nofile=1024:2048",
@@ -414,10 +418,23 @@ std::string scalar_text(const json::Value& value) {
     return value.as_string();
 }
 
+/// Docker's {"gc": {"enabled": true, "defaultKeepStorage": "10GB"}}.
+void read_builder(const json::Value& builder, Options& options) {
+    const json::Value& collection = builder["gc"];
+    if (collection["enabled"].is_bool() && !collection["enabled"].as_bool()) return;
+    for (const char* name : {"defaultKeepStorage", "defaultReservedSpace"})
+        if (collection[name].is_string())
+            options.build_cache_bytes = parse_size(collection[name].as_string());
+}
+
 /// Members are the long flag names; what the command line says must not be said here again.
 void read_config_file(const Path& path, Options& options, const std::vector<const Flag*>& given) {
     const json::Value config = json::parse(read_file(path, 4UL << 20));
     for (const auto& [name, value] : config.as_object()) {
+        if (name == "builder") {
+            read_builder(value, options);
+            continue;
+        }
         const Flag* flag = nullptr;
         for (const Flag& known : flags())
             if (known.member && name == known.member) flag = &known;
@@ -668,8 +685,9 @@ void run(const Options& options) {
     network::Networks networks(network_options(options), database);
     engine::Engine engine(engine_options, images, store, networks, database);
 
-    build::Builder builder({options.data_root, options.exec_root, programs}, engine, images, store,
-                           database);
+    build::Builder builder(
+        {options.data_root, options.exec_root, programs, image_options, options.build_cache_bytes},
+        engine, images, store, database);
     // The build's own line says which image it waits for.
     builder.set_fetch_image(
         [&images](const std::string& reference, const std::string& platform,

@@ -5,7 +5,9 @@
 #include "oci/reference.hh"
 #include "registry/client/configuration.hh"
 #include "transfer/ask.hh"
+#include "transfer/download.hh"
 #include "transfer/fetch.hh"
+#include "transfer/git.hh"
 #include "transfer/import.hh"
 #include "transfer/load.hh"
 #include "transfer/pull.hh"
@@ -15,6 +17,7 @@
 #include "transfer/unpack.hh"
 
 #include <signal.h>
+#include <sys/stat.h>
 #include <unistd.h>
 
 #include <charconv>
@@ -96,7 +99,7 @@ void run_online(const Arguments& arguments, Messages& messages) {
     const json::Value request = json::parse(read_all(0));
     auto configuration = registry_client::Configuration::parse(request["registries"]);
     configuration.read_files(
-        arguments.verb == "fetch"
+        arguments.verb == "fetch" || arguments.verb == "download"
             ? registry_client::parse_url(request["url"].as_string()).authority()
             : oci::Reference::parse(request["repository"].as_string()).domain());
     Fd directory = open_staging(arguments);
@@ -118,14 +121,26 @@ void run_online(const Arguments& arguments, Messages& messages) {
         push(request, configuration, staging, messages);
     else if (arguments.verb == "fetch")
         fetch(request, configuration, messages, 1);
+    else if (arguments.verb == "download")
+        download(request, configuration, staging, messages);
     else
         ask(request, configuration, messages);
 }
 
+/// What runs the git program: its request comes on descriptor 0.
+void run_git(const Arguments& arguments, Messages& messages) {
+    const json::Value request = json::parse(read_all(0));
+    const Fd directory = open_staging(arguments);
+    linux_::enter_tool_sandbox(*arguments.uid, directory.get());
+    ::umask(022);
+    git(request, messages);
+}
+
 void run(const Arguments& arguments, Messages& messages) {
     if (arguments.verb == "pull" || arguments.verb == "push" || arguments.verb == "ask" ||
-        arguments.verb == "fetch")
+        arguments.verb == "fetch" || arguments.verb == "download")
         return run_online(arguments, messages);
+    if (arguments.verb == "git") return run_git(arguments, messages);
     const bool is_save = arguments.verb == "save", is_commit = arguments.verb == "commit";
     // What comes from the daemon is read first: in the sandbox its paths mean nothing.
     const std::set<std::string> known_layers = read_known_layers(arguments.known);

@@ -8,6 +8,7 @@
 #include "engine/engine.hh"
 #include "image/images.hh"
 
+#include <algorithm>
 #include <exception>
 #include <map>
 #include <thread>
@@ -95,6 +96,7 @@ build::BuildRequest parse_build(const Call& call) {
     request.no_cache = call.flag("nocache");
     request.pull = call.flag("pull");
     request.quiet = call.flag("q");
+    request.cache_from = string_list(call, "cachefrom");
     request.host = parse_host(call);
     request.registries = parse_registries(call);
     return request;
@@ -112,12 +114,35 @@ json::Value parse_extra(const Call& call) {
 void add_extra(build::BuildRequest& request, const json::Value& extra) {
     if (extra["dockerfile"].is_string()) request.dockerfile_text = extra["dockerfile"].as_string();
     if (extra["ignore"].is_string()) request.ignore_text = extra["ignore"].as_string();
+    if (extra["inlineCache"].is_bool()) request.inline_cache = extra["inlineCache"].as_bool();
+    if (extra["timeoutMs"].is_number()) request.timeout_ms = extra["timeoutMs"].as_int();
+    request.no_cache_stages = extra["noCacheFilter"].as_strings();
     request.secrets = extra["secrets"].as_string_map();
     request.ssh = extra["ssh"].as_string_map();
+    if (extra["record"].is_string()) {
+        const std::string& id = extra["record"].as_string();
+        if (id.size() < 12 || id.size() > 64 ||
+            id.find_first_not_of("0123456789abcdef") != std::string::npos)
+            throw Error(ErrorKind::invalid_argument, "invalid name {} of a build's record", id);
+        request.record_id = id;
+        request.tells_more = true;
+    }
+    if (extra["contexts"].is_object())
+        for (const auto& [name, value] : extra["contexts"].as_object()) {
+            build::BuildRequest::NamedContext& given = request.contexts[name];
+            if (value["image"].is_string()) given.image = value["image"].as_string();
+            if (value["address"].is_string()) given.address = value["address"].as_string();
+            if (value["directory"].is_string()) {
+                given.directory = value["directory"].as_string();
+                given.identity = value["identity"].as_string();
+            }
+        }
     for (const std::string& allowed : extra["allow"].as_strings()) {
         if (allowed == "security.insecure")
             request.allow_insecure = true;
-        else if (allowed != "network.host")
+        else if (allowed == "network.host")
+            request.allow_host_network = true;
+        else
             throw Error(ErrorKind::invalid_argument, "invalid entitlement: {}", allowed);
     }
 }
@@ -128,8 +153,6 @@ void build_image(Call& call) {
         throw Error(
             ErrorKind::unsupported,
             "BuildKit sessions are not supported: set DOCKER_BUILDKIT=0, or use hull build");
-    if (!call.query("remote").empty() && call.query("remote") != "client-session")
-        throw Error(ErrorKind::unsupported, "remote contexts are not supported yet");
     if (call.flag("squash"))
         throw Error(
             ErrorKind::unsupported,
@@ -149,14 +172,36 @@ void build_image(Call& call) {
         send(message);
     };
     std::optional<build::Builder::ReceivedContext> received;
+    std::optional<build::Builder::RemoteContext> remote;
+    std::vector<build::Builder::RemoteContext> others;
     build::Context context;
-    if (extra["context"].is_string()) {
+    const std::string address = call.query("remote");
+    if (address == "client-session")
+        throw Error(ErrorKind::unsupported,
+                    "BuildKit sessions are not supported: set DOCKER_BUILDKIT=0");
+    if (!address.empty()) {
+        const std::string& keep = request.build_args["BUILDKIT_CONTEXT_KEEP_GIT_DIR"];
+        remote.emplace(call.builder.fetch_context(address, keep == "1" || keep == "true", stop));
+        if (keep.empty()) request.build_args.erase("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
+        context.directory = remote->directory;
+        if (remote->dockerfile) request.dockerfile_text = remote->dockerfile;
+    } else if (extra["context"].is_string()) {
         context =
             call.builder.local_context(extra["context"].as_string(), extra["identity"].as_string());
     } else {
         const Fd input = call.exchange.body_fd();
         received.emplace(call.builder.receive_context(input.get(), stop));
         context.directory = received->directory();
+    }
+    for (auto& [name, given] : request.contexts) {
+        if (!given.address.empty()) {
+            others.push_back(call.builder.fetch_context(given.address, false, stop));
+            given.directory = others.back().directory;
+        } else if (!given.directory.empty()) {
+            const build::Context local =
+                call.builder.local_context(given.directory, given.identity);
+            given.index = local.index;
+        }
     }
     try {
         const build::BuildResult result = call.builder.build(request, context, send, stop);
@@ -214,9 +259,17 @@ Response prune_build_cache(Call& call) {
     for (const char* name : {"keep-storage", "reserved-space"})
         if (const auto bytes = call.find_integer(name); bytes && *bytes > 0)
             options.keep_bytes = static_cast<std::uint64_t>(*bytes);
+    const auto bytes_of = [&](const char* name) {
+        return static_cast<std::uint64_t>(
+            std::max<std::int64_t>(call.find_integer(name).value_or(0), 0));
+    };
+    options.most_bytes = bytes_of("max-used-space");
+    options.min_free_bytes = bytes_of("min-free-space");
     for (const auto& [name, values] : call.filters()) {
-        if (name != "until" && name != "unused-for")
-            throw Error(ErrorKind::unsupported, "filter {} is not supported yet: use until", name);
+        if (name != "until" && name != "unused-for") {
+            options.filters[name] = values;
+            continue;
+        }
         for (const std::string& value : values) {
             const auto age_ns = find_duration(value);
             if (!age_ns)

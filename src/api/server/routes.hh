@@ -15,6 +15,7 @@ std::span<const Route> image_routes();
 std::span<const Route> network_routes();
 std::span<const Route> registry_routes();
 std::span<const Route> build_routes();
+std::span<const Route> build_history_routes();
 std::span<const Route> system_routes();
 /// Endpoints of Docker's API that are not served: 501, and 503 for Swarm.
 std::span<const Route> unsupported_routes();

@@ -3,6 +3,7 @@
 #include "api/server/routes.hh"
 #include "api/types/disk_usage.hh"
 #include "api/types/stats.hh"
+#include "build/builder.hh"
 #include "engine/engine.hh"
 #include "engine/volume_service.hh"
 #include "image/images.hh"
@@ -77,7 +78,7 @@ std::vector<api::ImageSummary> images_with_usage(
     return images;
 }
 
-/// GET /system/df: sizes of images, containers and volumes; there is no build cache.
+/// GET /system/df: sizes of images, containers, volumes and the build cache.
 Response disk_usage(Call& call) {
     const std::set<std::string> wanted = wanted_types(call);
     api::DiskUsage usage;
@@ -92,6 +93,7 @@ Response disk_usage(Call& call) {
     if (wanted.contains("volume")) usage.volumes = call.engine.volumes().usage();
     usage.has_build_cache = wanted.contains("build-cache");
     json::Value reply = to_json(usage);
+    if (usage.has_build_cache) reply["BuildCache"] = call.builder.cache_usage();
     if (usage.containers.is_null()) return Response::json(reply);
     for (json::Value& item : reply["Containers"].as_array())
         adapt_container_summary(item, call.minor_version);
