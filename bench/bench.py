@@ -490,34 +490,83 @@ def topic_compose(table, engines, options):
         rounds(chosen, max(3, options.rounds // 3), one)
 
 
+class Builder:
+    """One builder of an engine: hull's, Docker's classic one, its BuildKit, Buildah (with a store of its own)."""
+
+    def __init__(self, name, engine, scratch):
+        self.name, self.engine = name, engine
+        self.root = tempfile.mkdtemp(prefix=f"bench-{name}-", dir=scratch)
+        self.env = {**engine.env, "DOCKER_BUILDKIT": "1" if name == "buildkit" else "0", "STORAGE_DRIVER": "overlay"}
+        self.cli = [*engine.cli, "build"]
+        if name == "buildah":
+            store = ["buildah", "--root", self.root + "/data", "--runroot", self.root + "/run"]
+            self.cli = [*store, "build", "--layers", "--isolation", "chroot"]
+            subprocess.run([*store, "pull", "-q", "docker-archive:" + engine.root + "/busybox.tar"], env=self.env, check=True, capture_output=True)
+
+    def build(self, context, *flags):
+        if self.name == "buildah":  # its chroot has no networks
+            flags = [f for k, f in enumerate(flags) if "--network" not in (f, flags[k - 1] if k else "")]
+        begin = now()
+        done = subprocess.run([*self.cli, *flags, "-t", os.path.basename(context), context], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                              stderr=subprocess.PIPE)
+        if done.returncode:
+            print(f"{self.name}: {done.stderr.decode()[-500:]}", file=sys.stderr)
+            return None
+        return 1000 * (now() - begin)
+
+    def close(self):
+        for mount in reversed([line.split()[1] for line in open("/proc/self/mounts") if line.split()[1].startswith(self.root + "/")]):
+            subprocess.run(["umount", "-l", mount])
+        shutil.rmtree(self.root, ignore_errors=True)
+
+
 def topic_build(table, engines, options):
-    """Ten RUN steps without a cache; a context of 5,000 files, all cached; one of them changed. Docker builds with its classic builder."""
-    def contexts(e):
-        e.env["DOCKER_BUILDKIT"] = "0"
-        cold, warm = e.root + "/cold", e.root + "/warm"
-        os.makedirs(cold)
-        with open(cold + "/Dockerfile", "w") as file:
-            file.write("FROM busybox\n" + "".join(f"RUN echo {i} >/f{i}\n" for i in range(10)))
+    """Ten RUN steps without a cache; a context of 5,000 files, all cached, and one of them changed; four stages that each wait
+    half a second; a RUN that touches 3 files in an image of 200,000. Beside Docker's classic builder its BuildKit, and Buildah if it is there."""
+    def write(path, text):
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
+
+    def contexts(b):
+        write(b.root + "/cold/Dockerfile", "FROM busybox\n" + "".join(f"RUN echo {i} >/f{i}\n" for i in range(10)))
         for i in range(50):
-            os.makedirs(f"{warm}/{i}")
             for k in range(100):
-                with open(f"{warm}/{i}/{k}", "w") as file:
-                    file.write(f"{i} {k}\n" * 100)
-        with open(warm + "/Dockerfile", "w") as file:
-            file.write("FROM busybox\nCOPY . /app\nRUN echo done >/done\n")
-        e.run("build", "--network", "none", "-t", "warm", warm)
-        return cold, warm
+                write(f"{b.root}/warm/{i}/{k}", f"{i} {k}\n" * 100)
+        write(b.root + "/warm/Dockerfile", "FROM busybox\nCOPY . /app\nRUN echo done >/done\n")
+        stages = "".join(f"FROM busybox AS s{i}\nRUN sleep 0.5; echo {i} >/f\n" for i in range(4))
+        write(b.root + "/stages/Dockerfile", stages + "FROM busybox\n" + "".join(f"COPY --from=s{i} /f /f{i}\n" for i in range(4)))
+        write(b.root + "/many/Dockerfile", "FROM busybox\nRUN i=0; while [ $i -lt 2000 ]; do mkdir -p /many/$i; i=$((i+1)); done; cd /many; "
+              "for d in *; do (cd $d; seq 100 | xargs touch); done\n")
+        write(b.root + "/touch/Dockerfile", "FROM many\nARG n\nRUN touch /many/1/1 /many/2/2 /many/3/3; echo $n >/n\n")
+        b.build(b.root + "/warm", "--network", "none")
+        b.build(b.root + "/many", "--network", "none")
 
-    made, count = {e.name: contexts(e) for e in engines}, iter(range(1_000_000))
+    builders = []
+    for e in engines:
+        if e.daemon:
+            builders.append(Builder(e.name, e, options.scratch))
+        if e.name == "docker":
+            builders.append(Builder("buildkit", e, options.scratch))
+    if shutil.which("buildah") and "docker" in [e.name for e in engines]:
+        builders.append(Builder("buildah", engines[0], options.scratch))
+    count = iter(range(1_000_000))
 
-    def one(e):
-        cold, warm = made[e.name]
-        table.add("build, ten RUN steps, no cache [ms]", e, 1000 * e.run("build", "--network", "none", "--no-cache", "-t", "cold", cold))
-        table.add("build, 5,000 files, all cached [ms]", e, 1000 * e.run("build", "--network", "none", "-t", "warm", warm))
-        with open(warm + "/7/7", "w") as file:
-            file.write(f"changed {next(count)}\n")
-        table.add("build, 5,000 files, one changed [ms]", e, 1000 * e.run("build", "--network", "none", "-t", "warm", warm))
-    rounds([e for e in engines if e.daemon], max(3, options.rounds // 3), one)
+    def one(b):
+        none = ["--network", "none"]
+        table.add("build, ten RUN steps, no cache [ms]", b.name, b.build(b.root + "/cold", *none, "--no-cache"))
+        table.add("build, 5,000 files, all cached [ms]", b.name, b.build(b.root + "/warm", *none))
+        write(b.root + "/warm/7/7", f"changed {next(count)}\n")
+        table.add("build, 5,000 files, one changed [ms]", b.name, b.build(b.root + "/warm", *none))
+        table.add("build, four stages of half a second [ms]", b.name, b.build(b.root + "/stages", *none, "--no-cache"))
+        table.add("build, RUN touches 3 of 200,000 files [ms]", b.name, b.build(b.root + "/touch", *none, "--build-arg", f"n={next(count)}"))
+    try:
+        for b in builders:
+            contexts(b)
+        rounds(builders, max(3, options.rounds // 3), one)
+    finally:
+        for b in builders:
+            b.close()
 
 
 TOPICS = {"compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry,

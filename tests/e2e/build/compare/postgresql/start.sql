@@ -1,0 +1,1 @@
+SELECT 'answer ' || 6 * 7;
