@@ -31,7 +31,8 @@ public:
     /// `source` (O_PATH) is empty when the plan has no paths.
     Copier(const CopyPlan& plan, Fd source);
 
-    /// Each record of the listing and the path in the source that it is of, each ended by a NUL byte.
+    /// Each record of the listing and the path in the source that it is of, each ended by a NUL
+    /// byte.
     void write_listing(const Sink& sink);
 
     /// Writes the layer over `below` (O_PATH), the root file system so far, and the listing of what

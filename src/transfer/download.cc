@@ -41,7 +41,7 @@ ErrorKind kind_of(int status) {
 class Fetcher {
 public:
     Fetcher(const json::Value& request, const registry_client::Configuration& configuration,
-          Staging& staging)
+            Staging& staging)
         : request_(request),
           configuration_(configuration),
           staging_(staging),
@@ -114,7 +114,7 @@ private:
 }  // namespace
 
 void download(const json::Value& request, const registry_client::Configuration& configuration,
-           Staging& staging, Messages& messages) {
+              Staging& staging, Messages& messages) {
     messages.report(json::Object{{"result", Fetcher(request, configuration, staging).run()}});
 }
 
