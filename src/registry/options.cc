@@ -200,6 +200,9 @@ Options parse_options(std::span<const std::string> arguments) {
         !(options.upstream.user + options.upstream_password_file + options.upstream_authority)
              .empty())
         throw Error(ErrorKind::invalid_argument, "--upstream-… flags need --upstream");
+    if (!options.quotas.empty() && !(options.upstream.url + options.store).empty())
+        throw Error(ErrorKind::invalid_argument,
+                    "--quota bounds what is pushed: a cache or an engine's store takes nothing");
     if (!options.store.empty()) {
         options.api.read_only = true;
         options.api.read_only_reason =
