@@ -98,6 +98,7 @@ public:
 
     /// What `builder prune` gives.
     struct PruneOptions {
+        bool dry_run = false;          ///< say what would go
         bool all = false;              ///< also what an image here was built with
         std::uint64_t keep_bytes = 0;  ///< the most recently used of this size stay
         std::optional<std::int64_t> unused_since_ns;

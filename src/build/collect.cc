@@ -130,6 +130,10 @@ Builder::PruneReport Builder::prune(const PruneOptions& options) {
             continue;
         }
         report.deleted.push_back(item.key);
+        if (options.dry_run) {
+            report.freed_bytes += item.bytes;
+            continue;
+        }
         if (!item.is_mount) {
             keys.push_back(item.key);
             continue;
@@ -141,6 +145,7 @@ Builder::PruneReport Builder::prune(const PruneOptions& options) {
         sys::remove_tree(gone);
         report.freed_bytes += item.bytes;
     }
+    if (options.dry_run) return report;
     cache_.remove(keys);
     report.freed_bytes += images_.collect_garbage();
     return report;

@@ -246,7 +246,7 @@ int run_program(int argc, char** argv) {
         return dispatch(session, global.positional);
     } catch (const Error& error) {
         if (error.error_number() == EPIPE) return 1;
-        session.complain(error.message());
+        session.complain_about(error);
         return 1;
     } catch (const std::exception& error) {
         session.complain(error.what());

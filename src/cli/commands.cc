@@ -1,5 +1,6 @@
 #include "cli/commands.hh"
 
+#include "cli/own_commands.hh"
 #include "cli/volume_commands.hh"
 
 namespace hull::cli {
@@ -79,6 +80,12 @@ constexpr const Command* commands[] = {
     &version_command,
 
     &registry_serve_command,
+    &secret_create_command,
+    &secret_inspect_command,
+    &secret_ls_command,
+    &secret_rm_command,
+    &system_fsck_command,
+
     &compose_attach_command,
     &compose_build_command,
     &compose_commit_command,

@@ -219,7 +219,7 @@ int run(Invocation& call) {
     try {
         return attach(call.session, plan).exit_code;
     } catch (const Error& error) {
-        call.session.complain(error.message());
+        call.session.complain_about(error);
         return start_failure_code(error.message());
     }
 }

@@ -57,7 +57,7 @@ int remove_all(Invocation& call) {
             remove(call.session, name, call.arguments.flag("force"));
             call.session.print_line(name);
         } catch (const Error& error) {
-            call.session.complain(error.message());
+            call.session.complain_about(error);
             code = 1;
         }
     }

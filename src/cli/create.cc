@@ -12,7 +12,7 @@ int run(Invocation& call) {
         call.session.print_line(create_container(call.session, call.arguments, request).id);
         return 0;
     } catch (const Error& error) {
-        call.session.complain(error.message());
+        call.session.complain_about(error);
         return 1;
     }
 }

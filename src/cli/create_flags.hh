@@ -1,6 +1,7 @@
 #pragma once
 #include "api/types/container.hh"
 #include "cli/flags.hh"
+#include "cli/secret_values.hh"
 #include "cli/values.hh"
 
 #include <array>
@@ -56,13 +57,20 @@ inline constexpr auto create_flags = std::to_array<Flag>({
     {"expose", 0, FlagType::list, "Expose a port or a range of ports"},
     {"gpus", 0, FlagType::gpus, "GPUs to add ('all' for every one)"},
     {"group-add", 0, FlagType::list, "Add a supplementary group"},
+    {"health-action", 0, FlagType::text,
+     "What is done when it turns unhealthy (\"none\", \"restart\", \"stop\", \"kill\")"},
     {"health-cmd", 0, FlagType::text, "Command that checks the container's health"},
+    {"health-file", 0, FlagType::text, "File that is there while the container is healthy"},
+    {"health-http", 0, FlagType::text,
+     "HTTP address in the container that answers when healthy ([http://[HOST]:]PORT[/PATH])"},
     {"health-interval", 0, FlagType::duration, "Time between two checks (ms|s|m|h)", "0s"},
     {"health-retries", 0, FlagType::integer, "Failures in a row that mean unhealthy"},
     {"health-start-interval", 0, FlagType::duration,
      "Time between two checks in the start period (ms|s|m|h)", "0s"},
     {"health-start-period", 0, FlagType::duration,
      "Time to start up before failures count (ms|s|m|h)", "0s"},
+    {"health-tcp", 0, FlagType::text,
+     "Port in the container that accepts when healthy ([HOST:]PORT)"},
     {"health-timeout", 0, FlagType::duration, "Longest time one check may take (ms|s|m|h)", "0s"},
     {"hostname", 'h', FlagType::text, "Host name of the container"},
     {"init", 0, FlagType::boolean, "Run an init that forwards signals and reaps processes"},
@@ -106,6 +114,9 @@ inline constexpr auto create_flags = std::to_array<Flag>({
     {"restart", 0, FlagType::text, "What to do when the container exits", "no"},
     {"rm", 0, FlagType::boolean, "Remove the container and its anonymous volumes when it exits"},
     {"runtime", 0, FlagType::text, "OCI runtime to use"},
+    {"secret", 0, FlagType::list,
+     "Secret as a file or a variable (NAME[,target=FILE|,env=NAME][,uid=,gid=,mode=])", "",
+     check_secret_use},
     {"security-opt", 0, FlagType::list, "Security option"},
     {"shm-size", 0, FlagType::bytes, "Size of /dev/shm"},
     {"stop-signal", 0, FlagType::text, "Signal that asks the container to stop"},

@@ -78,7 +78,19 @@ void set_environment(Session& session, const Arguments& arguments, api::Containe
 void set_health(const Arguments& arguments, api::ContainerConfig& config) {
     constexpr std::string_view durations[] = {"health-interval", "health-timeout",
                                               "health-start-period", "health-start-interval"};
-    bool any = !arguments.text("health-cmd").empty() || arguments.integer("health-retries") != 0;
+    constexpr std::pair<std::string_view, std::string_view> probes[] = {{"health-cmd", "CMD-SHELL"},
+                                                                        {"health-http", "HTTP"},
+                                                                        {"health-tcp", "TCP"},
+                                                                        {"health-file", "FILE"}};
+    std::vector<std::string> test;
+    for (const auto& [name, kind] : probes) {
+        if (arguments.text(name).empty()) continue;
+        if (!test.empty())
+            fail("conflicting options: --{} and another health check of the same container", name);
+        test = {std::string(kind), arguments.text(name)};
+    }
+    bool any = !test.empty() || arguments.integer("health-retries") != 0 ||
+               !arguments.text("health-action").empty();
     for (std::string_view name : durations) {
         const std::int64_t value = parse_duration(arguments.text(name));
         if (value < 0) fail("--{} cannot be negative", name);
@@ -91,8 +103,8 @@ void set_health(const Arguments& arguments, api::ContainerConfig& config) {
     }
     if (!any) return;
     api::HealthConfig& health = config.healthcheck.emplace();
-    if (!arguments.text("health-cmd").empty())
-        health.test = strings({"CMD-SHELL", arguments.text("health-cmd")});
+    if (!test.empty()) health.test = strings(test);
+    health.action = arguments.text("health-action");
     health.interval = parse_duration(arguments.text("health-interval"));
     health.timeout = parse_duration(arguments.text("health-timeout"));
     health.start_period = parse_duration(arguments.text("health-start-period"));
@@ -182,6 +194,8 @@ void set_volumes(const Arguments& arguments, api::CreateRequest& request) {
             host.binds.push_back(std::move(value.bind));
     }
     parse_each(arguments.list("mount"), host.mounts, parse_mount);
+    for (const std::string& text : arguments.list("secret"))
+        host.secrets.push_back(parse_secret_use(text));
     host.volumes_from = strings(arguments.list("volumes-from"));
     host.volume_driver = arguments.text("volume-driver");
     for (const std::string& text : arguments.list("tmpfs")) {

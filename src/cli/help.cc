@@ -22,6 +22,7 @@ constexpr Group groups[] = {
     {"manifest", "Manage manifests and lists of them"},
     {"network", "Manage networks"},
     {"registry", "Run a registry"},
+    {"secret", "Manage secrets of containers"},
     {"system", "Manage the daemon"},
     {"volume", "Manage volumes"},
 };

@@ -11,6 +11,7 @@ namespace hull::cli {
 namespace {
 
 constexpr Flag flags[] = {
+    {"as", 0, FlagType::text, "Print what makes the container again: \"run\" or \"compose\""},
     {"format", 'f', FlagType::text, "'json' or a Go TEMPLATE"},
     {"size", 's', FlagType::boolean, "Show how much a container takes on disk"},
     {"type", 0, FlagType::text, "Only inspect objects of this type"},
@@ -36,6 +37,8 @@ json::Value get_object(client::Client& daemon, const Kind& kind, const std::stri
 }
 
 int run(Invocation& call) {
+    if (call.arguments.given("as"))
+        return print_recipes(call.session, call.arguments.positional, call.arguments.text("as"));
     const std::string& type = call.arguments.text("type");
     const bool size = call.arguments.flag("size");
     bool known = type.empty();
@@ -74,7 +77,7 @@ int inspect_each(Session& session, const std::vector<std::string>& names, const 
             return bad_template;
         }
     }
-    std::vector<std::string> problems;
+    std::vector<Error> problems;
     json::Array found;
     std::string lines;
     for (const std::string& name : names) {
@@ -91,7 +94,7 @@ int inspect_each(Session& session, const std::vector<std::string>& names, const 
                      "\n";
         } catch (const Error& error) {
             if (error.error_number() != 0) throw;
-            problems.push_back(error.message());
+            problems.push_back(error);
         }
     }
     if (program && lines.empty() && !problems.empty()) lines = "\n";  // Docker's empty result
@@ -101,7 +104,7 @@ int inspect_each(Session& session, const std::vector<std::string>& names, const 
         session.print_line(json::dump(found));
     else
         session.print_line(json::dump_indented(found, 4));
-    for (const std::string& problem : problems) session.complain(problem);
+    for (const Error& problem : problems) session.complain_about(problem);
     return problems.empty() ? 0 : 1;
 }
 

@@ -14,4 +14,7 @@ class Session;
 int inspect_each(Session& session, const std::vector<std::string>& names, const std::string& format,
                  const std::function<json::Value(const std::string& name)>& find);
 
+/// `--as run|compose`: prints what makes each container again. Returns the exit code.
+int print_recipes(Session& session, const std::vector<std::string>& names, const std::string& form);
+
 }  // namespace hull::cli

@@ -9,7 +9,7 @@ constexpr Flag flags[] = {
 };
 
 int run(Invocation& call) {
-    return for_each_argument(call, [&](client::Client& daemon, const std::string& name) {
+    return for_each_argument_at_once(call, [&](client::Client& daemon, const std::string& name) {
         daemon.kill_container(name, call.arguments.text("signal"));
     });
 }

@@ -11,7 +11,7 @@ int run(Invocation& call) {
     if (call.arguments.given("signal")) query.emplace_back("signal", call.arguments.text("signal"));
     if (const std::optional<int> timeout_s = stop_timeout_s(call.arguments))
         query.emplace_back("t", std::to_string(*timeout_s));
-    return for_each_argument(call, [&](client::Client& daemon, const std::string& name) {
+    return for_each_argument_at_once(call, [&](client::Client& daemon, const std::string& name) {
         daemon.post("/containers/" + http::encode_percent(name) + "/restart", query);
     });
 }

@@ -21,8 +21,10 @@ constexpr auto flags = concat(
     }));
 
 int complain(const Invocation& call, const Error& error, int code) {
-    call.session.complain(fmt::format("{}: {}\n\nRun '{} --help' for more information",
-                                      call.session.program, error.message(), call.path));
+    const std::string next = call.session.next_line(error);
+    call.session.complain(fmt::format(
+        "{}: {}\n{}", call.session.program, error.message(),
+        next.empty() ? fmt::format("\nRun '{} --help' for more information", call.path) : next));
     return code;
 }
 

@@ -1,5 +1,6 @@
 #include "cli/session.hh"
 
+#include "base/advice.hh"
 #include "base/file.hh"
 #include "base/process.hh"
 #include "base/sys.hh"
@@ -13,6 +14,7 @@
 #include <sys/un.h>
 
 #include <cerrno>
+#include <cstdlib>
 #include <cstring>
 
 namespace hull::cli {
@@ -135,6 +137,18 @@ client::Client Session::make_client() {
 void Session::print(std::string_view text) const { sys::write_all(STDOUT_FILENO, text); }
 
 void Session::print_line(std::string_view text) const { print(std::string(text) + "\n"); }
+
+std::string Session::next_line(const Error& error) const {
+    const char* const wanted = std::getenv("HULL_ERRORS");
+    if (program == "docker" || (wanted && std::string_view(wanted) == "plain")) return "";
+    const Advice advice = find_advice(error.kind(), error.message());
+    return fmt::format("Next: {} [{}]", advice.next, advice.code);
+}
+
+void Session::complain_about(const Error& error) const {
+    const std::string next = next_line(error);
+    complain(next.empty() ? error.message() : error.message() + "\n" + next);
+}
 
 void Session::complain(std::string_view text) const {
     sys::write_all(STDERR_FILENO, std::string(text) + "\n");

@@ -58,6 +58,11 @@ public:
     void print_line(std::string_view text) const;
     /// One line to standard error.
     void complain(std::string_view text) const;
+    /// What failed and, on a line of its own, what to do next and the error's code; not as `docker`
+    /// or with HULL_ERRORS=plain: then it is Docker's text alone.
+    void complain_about(const Error& error) const;
+    /// That line, "" when there is none to print.
+    std::string next_line(const Error& error) const;
 
     /// A member of config.json, null when there is none.
     const json::Value& config(std::string_view name);

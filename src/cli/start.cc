@@ -31,7 +31,7 @@ int start_attached(Invocation& call) {
     try {
         return attach(session, plan).exit_code;
     } catch (const Error& error) {
-        session.complain(error.message());
+        session.complain_about(error);
         return start_failure_code(error.message()) == 125 ? 1 : start_failure_code(error.message());
     }
 }

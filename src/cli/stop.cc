@@ -7,9 +7,19 @@ namespace {
 
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
-    const std::optional<int> timeout_s = stop_timeout_s(arguments);
-    return for_each_argument(call, [&](client::Client& daemon, const std::string& name) {
-        daemon.stop_container(name, arguments.text("signal"), timeout_s);
+    http::Query query;
+    if (arguments.given("signal")) query.emplace_back("signal", arguments.text("signal"));
+    if (const std::optional<int> timeout_s = stop_timeout_s(arguments))
+        query.emplace_back("t", std::to_string(*timeout_s));
+    return for_each_argument_at_once(call, [&](client::Client& daemon, const std::string& name) {
+        const http::ClientResponse reply =
+            daemon.request("POST", "/containers/" + http::encode_percent(name) + "/stop", query);
+        // 199 AGENT "TEXT"
+        const std::string_view warning = reply.headers.get("Warning");
+        const std::size_t quote = warning.find('"');
+        if (quote == std::string_view::npos || !warning.ends_with('"')) return;
+        call.session.complain(
+            fmt::format("WARNING: {}", warning.substr(quote + 1, warning.size() - quote - 2)));
     });
 }
 

@@ -2,11 +2,21 @@
 #include "cli/create_flags.hh"
 #include "cli/each.hh"
 #include "cli/values.hh"
+#include "compose/values.hh"
 
 namespace hull::cli {
 namespace {
 
 constexpr Flag flags[] = {
+    {"cmd", 0, FlagType::text, "Other command, as words of a shell (by a recreate)"},
+    {"dry-run", 0, FlagType::boolean, "Only say what would change at once and what by a recreate"},
+    {"env", 'e', FlagType::list, "Set an environment variable (by a recreate)", "",
+     check_environment},
+    {"env-rm", 0, FlagType::list, "Remove an environment variable (by a recreate)"},
+    {"label", 'l', FlagType::list, "Set a label", "", check_label},
+    {"label-rm", 0, FlagType::list, "Remove a label"},
+    {"mount", 0, FlagType::mount, "Mount one thing more (by a recreate)"},
+    {"mount-rm", 0, FlagType::list, "Take away what is mounted at a path (by a recreate)"},
     flag_named(create_flags, "blkio-weight"),
     flag_named(create_flags, "cpu-period"),
     flag_named(create_flags, "cpu-quota"),
@@ -71,21 +81,90 @@ json::Object make_request(const Arguments& arguments) {
     return request;
 }
 
+/// What the kernel cannot change in a running container.
+json::Object make_recreate_request(const Arguments& arguments) {
+    json::Object request;
+    const auto list = [&](std::string_view flag, std::string member) {
+        if (arguments.given(flag)) request.append(std::move(member), arguments.list(flag));
+    };
+    if (arguments.given("env")) {
+        std::vector<std::string> entries;
+        for (const std::string& entry : arguments.list("env"))
+            if (std::optional<std::string> resolved = resolve_environment(entry))
+                entries.push_back(std::move(*resolved));
+        request.append("Env", entries);
+    }
+    list("env-rm", "EnvRemove");
+    if (arguments.given("label")) {
+        json::Object labels;
+        for (const auto& [name, value] : make_string_map(arguments.list("label")))
+            labels.append(name, value);
+        request.append("Labels", std::move(labels));
+    }
+    list("label-rm", "LabelsRemove");
+    if (arguments.given("cmd")) {
+        const auto words = compose::split_command(arguments.text("cmd"));
+        if (!words || words->empty()) fail("--cmd: a quote does not end, or there is no word");
+        request.append("Cmd", *words);
+    }
+    if (arguments.given("mount")) {
+        json::Array mounts;
+        for (const std::string& text : arguments.list("mount"))
+            mounts.push_back(to_json(parse_mount(text)));
+        request.append("Mounts", std::move(mounts));
+    }
+    list("mount-rm", "MountsRemove");
+    return request;
+}
+
+/// One line for each change, with how it comes about.
+std::string describe_changes(const std::string& name, const json::Object& limits,
+                             const json::Value& recreate) {
+    std::string text;
+    for (const auto& [member, value] : limits)
+        text += fmt::format("{}: {} changes at once\n", name, member);
+    if (!recreate.is_object()) return text;
+    for (const std::string& change : recreate["Live"].as_strings())
+        text += fmt::format("{}: {} changes at once\n", name, change);
+    for (const std::string& change : recreate["Recreate"].as_strings())
+        text += fmt::format("{}: {} changes {}\n", name, change,
+                            recreate["Running"].as_bool()
+                                ? "by a recreate: it is stopped and started, its files stay"
+                                : "for its next start");
+    return text;
+}
+
 int run(Invocation& call) {
     if (call.arguments.given("kernel-memory"))
         throw Error(ErrorKind::unsupported,
                     "--kernel-memory is gone from the kernel: use --memory, which includes it");
     const json::Value request = make_request(call.arguments);
-    if (request.as_object().empty())
+    const json::Object recreate = make_recreate_request(call.arguments);
+    const bool dry_run = call.arguments.flag("dry-run");
+    if (request.as_object().empty() && recreate.empty())
         throw Error(ErrorKind::invalid_argument,
                     "you must provide one or more flags when using this command");
     std::vector<std::string> warnings;
+    std::string changes;
     const int code = for_each_argument(call, [&](client::Client& daemon, const std::string& name) {
-        const json::Value reply =
-            daemon.post("/containers/" + http::encode_percent(name) + "/update", {}, request);
+        const std::string path = "/containers/" + http::encode_percent(name);
+        const auto ask_recreate = [&] {
+            return recreate.empty() ? json::Value()
+                                    : daemon.post(path + "/recreate",
+                                                  {{"dryrun", dry_run ? "1" : "0"}}, recreate);
+        };
+        if (dry_run) {
+            daemon.inspect_container(name);  // whether there is one
+            changes += describe_changes(name, request.as_object(), ask_recreate());
+            return;
+        }
+        ask_recreate();
+        if (request.as_object().empty()) return;
+        const json::Value reply = daemon.post(path + "/update", {}, request);
         for (std::string& warning : reply["Warnings"].as_strings())
             warnings.push_back(std::move(warning));
     });
+    call.session.print(changes);
     for (const std::string& warning : warnings) call.session.complain(warning);
     return code;
 }
@@ -96,7 +175,7 @@ const Command update_command{
     .name = "container update",
     .aliases = {"update"},
     .usage = "[OPTIONS] CONTAINER [CONTAINER...]",
-    .summary = "Change limits, restart policy or published ports of one or more containers",
+    .summary = "Change limits, ports, environment, mounts or command of one or more containers",
     .args = at_least(1),
     .flags = flags,
     .run = run,

@@ -80,6 +80,7 @@ Definition Engine::Implementation::make_definition(const std::string& id,
     definition.is_step = base.is_step;
     api::ContainerConfig& config = request.config;
     if (base.config) merge_image_config(config, *base.config);
+    if (base.config && base.config->healthcheck) check_healthcheck(config);
     std::vector<std::string> words = command_line(config);
     definition.path = words.front();
     definition.args.assign(words.begin() + 1, words.end());
@@ -140,6 +141,7 @@ Created Engine::Implementation::create_on(const Base& base, const std::string& n
     if (request.host_config.cgroupns_mode.empty())
         request.host_config.cgroupns_mode = options_.default_cgroupns_mode;
     created.warnings = validate(request, host_);
+    secrets.check(request.host_config.secrets, request.config.user, created.warnings);
     check_donors(request.host_config);
     const std::string chosen = table_.reserve_name(name, created.id);
     Rollback free_name([&] { table_.release_name(chosen); });

@@ -1,6 +1,7 @@
 #include "engine/engine.hh"
 
 #include "base/error.hh"
+#include "engine/fsck.hh"
 #include "engine/implementation.hh"
 
 namespace hull::engine {
@@ -25,9 +26,10 @@ void Engine::read_step_layer(const std::string& id, const StepLayerOptions& opti
 void Engine::start_container(const std::string& name, const std::string& detach_keys) {
     implementation_->start(name, detach_keys);
 }
-void Engine::stop_container(const std::string& name, const std::optional<std::string>& signal,
-                            std::optional<int> timeout_s) {
-    implementation_->stop(name, signal, timeout_s);
+std::string Engine::stop_container(const std::string& name,
+                                   const std::optional<std::string>& signal,
+                                   std::optional<int> timeout_s) {
+    return implementation_->stop(name, signal, timeout_s);
 }
 void Engine::restart_container(const std::string& name, const std::optional<std::string>& signal,
                                std::optional<int> timeout_s) {
@@ -44,8 +46,8 @@ void Engine::rename_container(const std::string& name, const std::string& new_na
 void Engine::remove_container(const std::string& name, const RemoveOptions& options) {
     implementation_->remove(name, options);
 }
-PruneReport Engine::prune_containers(const Filters& filters) {
-    return implementation_->prune(filters);
+PruneReport Engine::prune_containers(const Filters& filters, bool dry_run) {
+    return implementation_->prune(filters, dry_run);
 }
 std::vector<std::string> Engine::update_container(const std::string& name,
                                                   const api::HostConfig& changes,
@@ -53,6 +55,15 @@ std::vector<std::string> Engine::update_container(const std::string& name,
     return implementation_->update(name, changes, ports);
 }
 std::uint64_t Engine::layer_bytes() { return implementation_->layer_bytes(); }
+RecreateReport Engine::recreate_container(const std::string& name, const RecreateRequest& request) {
+    return implementation_->recreate(name, request);
+}
+void Engine::reload(Reloaded options, std::map<std::string, std::string> attributes) {
+    implementation_->reload(std::move(options), std::move(attributes));
+}
+void Engine::shut_down(int timeout_s) { implementation_->shut_down(timeout_s); }
+FsckReport Engine::fsck(bool repair, bool verify) { return implementation_->fsck(repair, verify); }
+Secrets& Engine::secrets() { return implementation_->secrets; }
 VolumeService& Engine::volumes() { return implementation_->volumes; }
 Waiter Engine::wait_container(const std::string& name, const std::string& condition) {
     return implementation_->wait(name, condition);
@@ -139,8 +150,8 @@ std::vector<api::NetworkInspect> Engine::list_networks(const Filters& filters) {
 api::NetworkInspect Engine::inspect_network(const std::string& name) {
     return implementation_->inspect_network(name);
 }
-std::vector<std::string> Engine::prune_networks(const Filters& filters) {
-    return implementation_->prune_networks(filters);
+std::vector<std::string> Engine::prune_networks(const Filters& filters, bool dry_run) {
+    return implementation_->prune_networks(filters, dry_run);
 }
 void Engine::connect_network(const std::string& network, const std::string& container,
                              const api::EndpointSettings& settings) {

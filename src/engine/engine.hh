@@ -41,6 +41,8 @@ struct LogQuery;
 
 namespace hull::engine {
 
+struct FsckReport;
+class Secrets;
 class VolumeService;
 
 /// Where the engine keeps things and what containers get when a request does not say.
@@ -49,7 +51,7 @@ struct Options {
     Path exec_root;                       ///< containers/<id>/shim.sock
     std::string cgroup_parent = "/hull";  ///< containers live in <parent>/<id>
     bool systemd_cgroups = false;  ///< systemd makes them: cgroup_parent is a slice, "a.slice"
-    Path programs;                        ///< directory of hull-shim and hull-init
+    Path programs;                 ///< directory of hull-shim and hull-init
     std::string default_log_driver = "local";
     std::map<std::string, std::string> default_log_options;
     std::string default_ipc_mode = "private";
@@ -79,7 +81,7 @@ struct RemoveOptions {
 };
 
 struct PruneReport {
-    std::vector<std::string> deleted;  ///< ids
+    std::vector<std::string> deleted;  ///< ids, or what would be
     std::uint64_t freed_bytes = 0;
 };
 
@@ -135,6 +137,24 @@ struct PortChanges {
     api::PortMap added, removed;  ///< removed: a HostIp or HostPort that is "" means every one
 
     bool empty() const { return added.empty() && removed.empty(); }
+};
+
+/// What of a container is to be otherwise, its layer kept. Labels change at once; the rest takes
+/// another run of it.
+struct RecreateRequest {
+    std::vector<std::string> environment;  ///< "NAME=value", over what there is
+    std::vector<std::string> environment_removed;
+    std::map<std::string, std::string> labels;
+    std::vector<std::string> labels_removed;
+    std::optional<std::vector<std::string>> command;
+    std::vector<api::Mount> mounts;
+    std::vector<std::string> mounts_removed;  ///< by destination
+    bool dry_run = false;
+};
+
+struct RecreateReport {
+    std::vector<std::string> live, restarting;  ///< "label x", "environment A", "mount /data"
+    bool was_running = false;
 };
 
 struct StatsQuery {
@@ -197,9 +217,10 @@ public:
                          StopEvent& stop);
     /// Throws not_modified when it runs already.
     void start_container(const std::string& name, const std::string& detach_keys);
-    /// `timeout_s`: seconds before SIGKILL; -1 waits for ever; absent: the container's own.
-    void stop_container(const std::string& name, const std::optional<std::string>& signal,
-                        std::optional<int> timeout_s);
+    /// `timeout_s`: seconds before SIGKILL; -1 waits for ever; absent: the container's own. Returns
+    /// a warning when the signal could not be heard, "" for none.
+    std::string stop_container(const std::string& name, const std::optional<std::string>& signal,
+                               std::optional<int> timeout_s);
     void restart_container(const std::string& name, const std::optional<std::string>& signal,
                            std::optional<int> timeout_s);
     /// `signal`: "SIGTERM", "TERM", "15"; empty: KILL.
@@ -208,12 +229,15 @@ public:
     void unpause_container(const std::string& name);
     void rename_container(const std::string& name, const std::string& new_name);
     void remove_container(const std::string& name, const RemoveOptions& options);
-    PruneReport prune_containers(const Filters& filters);
+    PruneReport prune_containers(const Filters& filters, bool dry_run = false);
     /// Changes limits, at once when it runs, and the restart policy: what is zero or absent in
     /// `changes` stays. Returns warnings. Throws conflict for what excludes a limit it has.
     std::vector<std::string> update_container(const std::string& name,
                                               const api::HostConfig& changes,
                                               const PortChanges& ports = {});
+
+    /// All or nothing: when it does not start again it is what it was before, and runs as such.
+    RecreateReport recreate_container(const std::string& name, const RecreateRequest& request);
 
     // Streams.
     /// `condition`: "" or "not-running", "next-exit", "removed".
@@ -272,6 +296,8 @@ public:
     std::uint64_t layer_bytes();
     /// All that concerns volumes (engine/volume_service.hh).
     VolumeService& volumes();
+    /// All that concerns secrets (engine/secrets.hh).
+    Secrets& secrets();
 
     // Exec.
     std::string create_exec(const std::string& name, const api::ExecCreateRequest& request);
@@ -288,13 +314,27 @@ public:
     std::vector<api::NetworkInspect> list_networks(const Filters& filters);
     api::NetworkInspect inspect_network(const std::string& name);
     /// Removes those that no container has. Returns their names.
-    std::vector<std::string> prune_networks(const Filters& filters);
+    std::vector<std::string> prune_networks(const Filters& filters, bool dry_run = false);
     /// At once when the container runs.
     void connect_network(const std::string& network, const std::string& container,
                          const api::EndpointSettings& settings);
     void disconnect_network(const std::string& network, const std::string& container);
 
     // The daemon.
+    /// Everything below the data root (engine/fsck.hh). `repair` mends what can be without losing
+    /// data of the user; `verify` reads all blobs.
+    FsckReport fsck(bool repair, bool verify);
+    /// Of Options, what changes without a restart.
+    struct Reloaded {
+        bool debug = false;
+        std::vector<std::string> labels;
+    };
+    /// `attributes`: of the event that tells of it.
+    void reload(Reloaded options, std::map<std::string, std::string> attributes);
+    /// Stops all containers, each with its own signal and at most `timeout_s` before SIGKILL, for a
+    /// daemon that takes them with it. Those that the restart policy says come back with the next
+    /// one.
+    void shut_down(int timeout_s);
     api::SystemInfo info();
     api::SystemVersion version();
     /// Calls `sink` with each event until it returns false, `until` has

@@ -5,8 +5,11 @@
 #include "base/sys.hh"
 #include "base/time.hh"
 #include "engine/implementation.hh"
+#include "engine/native_probe.hh"
 
+#include <fcntl.h>
 #include <sys/socket.h>
+#include <sys/stat.h>
 
 #include <algorithm>
 #include <csignal>
@@ -42,6 +45,8 @@ HealthCheck make_health_check(const api::ContainerConfig& config) {
     check.start_interval_ns = or_default(wanted.start_interval, 5 * second_ns);
     check.retries = static_cast<int>(or_default(wanted.retries, 3));
     const std::string& kind = wanted.test.front();
+    check.action = wanted.action == "none" ? "" : wanted.action;
+    if (is_native_probe(kind)) check.native = parse_native_probe(wanted.test);
     if (kind == "CMD-SHELL") {
         if (config.shell.empty())
             check.command = {"/bin/sh", "-c"};
@@ -135,6 +140,15 @@ void Engine::Implementation::start_probe(const std::string& id, std::uint64_t ti
         record = container->record;
     }
     const HealthCheck check = make_health_check(record->definition->config);
+    if (!check.native.empty()) {
+        try {
+            start_native_probe(*record, ticket, check);
+        } catch (const Error& error) {
+            const std::int64_t now = now_ns();
+            probe_result_taker(id, ticket)({now, now, -1, error.message()});
+        }
+        return;
+    }
     api::ExecCreateRequest request;
     request.cmd = api::Strings(check.command);
     task::ExecRequest launch;
@@ -144,14 +158,7 @@ void Engine::Implementation::start_probe(const std::string& id, std::uint64_t ti
                    .output = std::move(channel.first),
                    .timeout_ns = check.timeout_ns,
                    .kill = [this, id, exec_id = launch.exec_id] { kill_probe(id, exec_id); },
-                   .done =
-                       [this, id, ticket](const ProbeResult& result) {
-        try {
-            take_probe_result(id, ticket, result);
-        } catch (const std::exception& error) {
-            log::warning("health check of container {}: {}", id, error.what());
-        }
-                   }});
+                   .done = probe_result_taker(id, ticket)});
     try {
         const SeccompChoice seccomp = {};
         launch.process = make_exec_process(spec_inputs(*record->definition, seccomp), request);
@@ -164,6 +171,70 @@ void Engine::Implementation::start_probe(const std::string& id, std::uint64_t ti
     } catch (const Error& error) {
         prober_.failed(launch.exec_id, error.message());
     }
+}
+
+std::function<void(ProbeResult)> Engine::Implementation::probe_result_taker(const std::string& id,
+                                                                            std::uint64_t ticket) {
+    return [this, id, ticket](const ProbeResult& result) {
+        try {
+            take_probe_result(id, ticket, result);
+        } catch (const std::exception& error) {
+            log::warning("health check of container {}: {}", id, error.what());
+        }
+    };
+}
+
+/// From outside, in the container's network (or on its files): hull-probe is locked in before it
+/// reads a byte, and nothing of it is to be seen in the container.
+void Engine::Implementation::start_native_probe(const Record& record, std::uint64_t ticket,
+                                                const HealthCheck& check) {
+    const RunState& state = record.state;
+    const bool is_file = check.native.front() == "file";
+    const std::string target = fmt::format("/proc/{}/{}", state.pid, is_file ? "root" : "ns/net");
+    const Fd place(::open(target.c_str(), (is_file ? O_PATH | O_DIRECTORY : O_RDONLY) | O_CLOEXEC));
+    // Ended, and the pid perhaps somebody else's: its end is on the way to us.
+    if (!place || find_start_time(state.pid) != state.start_time) return;
+    const Path room = join(options_.exec_root, "probe");
+    ::mkdir(room.c_str(), 0755);
+    const Fd room_fd = sys::open(room, O_RDONLY | O_DIRECTORY);
+    const Fd null = sys::open("/dev/null", O_RDONLY);
+    sys::Pipe output = sys::pipe();
+    Command command;
+    command.arguments = {join(options_.programs, "hull-probe")};
+    command.arguments.insert(command.arguments.end(), check.native.begin(), check.native.end());
+    command.environment.emplace();
+    command.descriptors = {
+        {null.get(), 0}, {output.write_end.get(), 1}, {place.get(), 3}, {room_fd.get(), 4}};
+    command.new_session = true;
+    auto process = std::make_shared<Process>(Process::spawn(command));
+    prober_.watch({.id = random_hex(32),
+                   .output = std::move(output.read_end),
+                   .process = process,
+                   .timeout_ns = check.timeout_ns,
+                   .kill = [process] { process->signal(SIGKILL); },
+                   .done = probe_result_taker(record.id(), ticket)});
+}
+
+/// Once for each time it turns; a restart makes it "starting" again.
+void Engine::Implementation::act_on_unhealthy(const Record& record, std::uint64_t ticket) {
+    const std::string action = make_health_check(record.definition->config).action;
+    if (action.empty()) return;
+    log::info("container {} is unhealthy: {}", record.name, action);
+    {
+        const ContainerPointer container = table_.find(record.id());
+        if (!container) return;
+        std::lock_guard lock(container->mutex);
+        if (container->removed || container->health_ticket != ticket) return;
+    }
+    const std::string request = fmt::format("failed health check ({})", action);
+    if (action == "restart") return restart(record.id(), std::nullopt, std::nullopt, request);
+    if (action == "stop") {
+        stop(record.id(), std::nullopt, std::nullopt, request);
+        return;
+    }
+    const ContainerPointer container = table_.get(record.id());
+    // The restart policy has its say, unlike after a kill by hand.
+    kill_and_wait(*container, request);
 }
 
 void Engine::Implementation::kill_probe(const std::string& id, const std::string& exec_id) {
@@ -203,6 +274,8 @@ void Engine::Implementation::take_probe_result(const std::string& id, std::uint6
     }
     if (has_turned)
         publish(*record, fmt::format("health_status: {}", to_string(record->state.health->status)));
+    if (has_turned && record->state.health->status == Health::Status::unhealthy)
+        act_on_unhealthy(*record, ticket);
 }
 
 }  // namespace hull::engine

@@ -27,11 +27,13 @@ Health::Status parse_health_status(std::string_view text);
 
 /// A health check with its defaults filled in. Durations are nanoseconds.
 struct HealthCheck {
-    std::vector<std::string> command;  ///< empty: there is nothing to check
+    std::vector<std::string> command;  ///< of an exec, or:
+    std::vector<std::string> native;   ///< for hull-probe; both empty: there is nothing to check
+    std::string action;                ///< when it turns unhealthy: "", "restart", "stop", "kill"
     std::int64_t interval_ns = 0, timeout_ns = 0, start_period_ns = 0, start_interval_ns = 0;
     int retries = 0;
 
-    bool is_set() const { return !command.empty(); }
+    bool is_set() const { return !command.empty() || !native.empty(); }
 };
 /// Of a container's config, merged with its image's.
 HealthCheck make_health_check(const api::ContainerConfig& config);

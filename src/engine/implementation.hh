@@ -11,7 +11,9 @@
 #include "engine/prober.hh"
 #include "engine/restarter.hh"
 #include "engine/seccomp_cache.hh"
+#include "engine/secrets.hh"
 #include "engine/spec.hh"
+#include "engine/staged_mounts.hh"
 #include "engine/table.hh"
 #include "engine/volume_service.hh"
 #include "image/images.hh"
@@ -19,6 +21,7 @@
 #include "store/store.hh"
 #include "task/task.hh"
 
+#include <atomic>
 #include <deque>
 #include <functional>
 #include <map>
@@ -45,7 +48,7 @@ using ExecPointer = std::shared_ptr<Exec>;  ///< the table and whoever works on 
 /// Behind Engine. Its functions are spread over create.cc, step.cc, lifecycle.cc, streams.cc,
 /// exec.cc, container_files.cc, views.cc, networks.cc, update.cc, disk_usage.cc, stats.cc,
 /// health.cc, records.cc and recovery.cc.
-class Engine::Implementation : public task::Listener, public VolumeFiles {
+class Engine::Implementation : public task::Listener, public VolumeFiles, public Secrets::Owner {
 public:
     Implementation(Options options, image::Images& images, store::Store& store,
                    network::Networks& networks, db::Database& database);
@@ -61,15 +64,16 @@ public:
 
     // lifecycle.cc
     void start(const std::string& name, const std::string& detach_keys);
-    void stop(const std::string& name, const std::optional<std::string>& signal,
-              std::optional<int> timeout_s);
+    /// `request` names who asked, for the reason of the end.
+    std::string stop(const std::string& name, const std::optional<std::string>& signal,
+                     std::optional<int> timeout_s, const std::string& request = "stop");
     void restart(const std::string& name, const std::optional<std::string>& signal,
-                 std::optional<int> timeout_s);
+                 std::optional<int> timeout_s, const std::string& request = "stop");
     void kill(const std::string& name, const std::string& signal);
     void pause(const std::string& name, bool pause);
     void rename(const std::string& name, std::string new_name);
     void remove(const std::string& name, const RemoveOptions& options);
-    PruneReport prune(const Filters& filters);
+    PruneReport prune(const Filters& filters, bool dry_run);
     void on_exit(const std::string& id, const task::ExitRecord& record) override;
     void on_exec_exit(const std::string& id, const std::string& exec_id, int code) override;
     void on_oom(const std::string& id) override;
@@ -117,7 +121,7 @@ public:
     std::vector<api::NetworkInspect> list_networks(const Filters& filters);
     api::NetworkInspect inspect_network(const std::string& name);
     void add_sharers(api::NetworkInspect& view, const std::string& mode);
-    std::vector<std::string> prune_networks(const Filters& filters);
+    std::vector<std::string> prune_networks(const Filters& filters, bool dry_run);
     void connect_network(const std::string& network_name, const std::string& container_name,
                          const api::EndpointSettings& settings);
     void disconnect_network(const std::string& network_name, const std::string& container_name);
@@ -125,6 +129,16 @@ public:
     // update.cc
     std::vector<std::string> update(const std::string& name, const api::HostConfig& changes,
                                     const PortChanges& ports);
+
+    // fsck_engine.cc
+    FsckReport fsck(bool repair, bool verify);
+
+    // shutdown.cc
+    void reload(Reloaded options, std::map<std::string, std::string> attributes);
+    void shut_down(int timeout_s);
+
+    // recreate.cc
+    RecreateReport recreate(const std::string& name, const RecreateRequest& request);
 
     // volume_files.cc
     api::Volume clone_volume(const std::string& name, const std::string& new_name, bool snapshot,
@@ -142,8 +156,12 @@ public:
 
     EventBus events;
     VolumeService volumes;
+    Secrets secrets;
 
 private:
+    std::vector<StagedMounts::SecretFile> secret_files(const Definition& definition) const;
+    std::string find_secret_user(const std::string& secret) override;
+    void publish_secret(std::string_view action, const api::Secret& secret) override;
     // create.cc
     /// What a container is made on.
     struct Base {
@@ -170,10 +188,13 @@ private:
     bool should_restart(const Record& record, const task::ExitRecord& exit) const;
     void schedule_restart(const Container& container, std::uint64_t ticket, std::int64_t delay_ns);
     void run_scheduled_restart(const std::string& id, std::uint64_t ticket);
-    void signal_running(Container& container, int signal_number, const std::string& request);
+    void signal_running(Container& container, int signal_number, const std::string& request,
+                        const std::string& detail = "");
     bool wait_until_stopped(Container& container, std::int64_t timeout_ns);
-    void kill_and_wait(Container& container, const std::string& request);
-    void stop_locked_out(Container& container, int signal_number, int timeout_s);
+    void kill_and_wait(Container& container, const std::string& request,
+                       const std::string& detail = "");
+    std::string stop_locked_out(Container& container, int signal_number, int timeout_s,
+                                const std::string& request);
     void finish_removal(Container& container, bool with_volumes);
     void answer_waiters(Container& container, bool removed, const WaitResult& result);
     /// Of a running container, as its shim wrote it down: the daemon before us may have had
@@ -241,11 +262,28 @@ private:
     void set_limits(const Definition& definition);
     void change_ports(const Definition& definition, const PortChanges& ports);
 
+    // fsck_engine.cc
+    void check_containers(bool repair, FsckReport& report);
+    void check_volumes(FsckReport& report);
+    void check_mounts(bool repair, FsckReport& report);
+
+    // shutdown.cc
+    void stop_for_shutdown(Container& container, int timeout_s);
+
+    // recreate.cc
+    std::unique_lock<std::mutex> stop_for_recreate(Container& container);
+    void undo_recreate(Container& container, const RecordPointer& before,
+                       const std::vector<PlannedMount>& added, bool restarts);
+
     // health.cc
     static void begin_health(RunState& state, const Definition& definition);
     void watch_health(Container& container);
     void schedule_probe(const std::string& id, std::uint64_t ticket, std::int64_t delay_ns);
     void start_probe(const std::string& id, std::uint64_t ticket);
+    void start_native_probe(const Record& record, std::uint64_t ticket, const HealthCheck& check);
+    std::function<void(ProbeResult)> probe_result_taker(const std::string& id,
+                                                        std::uint64_t ticket);
+    void act_on_unhealthy(const Record& record, std::uint64_t ticket);
     void kill_probe(const std::string& id, const std::string& exec_id);
     void take_probe_result(const std::string& id, std::uint64_t ticket, const ProbeResult& result);
 
@@ -266,6 +304,8 @@ private:
     ContainerPaths paths(const std::string& id) const { return ContainerPaths(options_, id); }
 
     const Options options_;
+    mutable Locked<Reloaded> reloaded_;
+    std::atomic<bool> shutting_down_ = false;
     image::Images& images_;
     store::Store& store_;
     network::Networks& networks_;

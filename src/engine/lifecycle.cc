@@ -3,6 +3,7 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "engine/caller.hh"
 #include "engine/ending.hh"
 #include "engine/implementation.hh"
 #include "engine/log_target.hh"
@@ -90,7 +91,10 @@ SpecInputs Engine::Implementation::spec_inputs(const Definition& definition,
             paths(definition.id).directory,
             seccomp,
             default_apparmor_,
-            [this](const std::string& name) { return running_pid(name); }};
+            [this](const std::string& name) { return running_pid(name); },
+            nullptr,
+            {},
+            secrets.environment(definition.host.secrets)};
 }
 
 /// Writes all that the shim reads. Returns the layers' mounts, to be held until it has them.
@@ -161,6 +165,7 @@ void Engine::Implementation::start_locked(Container& container) {
         has_volumes = true;
         make_bind_sources(plan);
         staged.stage(plan, store_);
+        staged.stage_secrets(plan, secret_files(*record->definition));
         check_propagation(plan);
         map_ids(plan, record->definition->config.user);
         attached = start_networks(*record->definition);
@@ -267,7 +272,7 @@ void Engine::Implementation::on_exit(const std::string& id, const task::ExitReco
 bool Engine::Implementation::should_restart(const Record& record,
                                             const task::ExitRecord& exit) const {
     const api::RestartPolicy& policy = record.definition->host.restart_policy;
-    if (record.state.stopped_by_user) return false;
+    if (record.state.stopped_by_user || shutting_down_) return false;
     if (policy.name == "always" || policy.name == "unless-stopped") return true;
     return policy.name == "on-failure" && exit.code != 0 &&
            (policy.maximum_retry_count == 0 ||
@@ -407,11 +412,12 @@ bool Engine::Implementation::wait_until_stopped(Container& container, std::int64
 }
 
 void Engine::Implementation::signal_running(Container& container, int signal_number,
-                                            const std::string& request) {
+                                            const std::string& request, const std::string& detail) {
     RecordPointer record = container.snapshot();
     {
         std::lock_guard lock(container.mutex);
-        container.last_signal = fmt::format("{} of a {}", signal_name(signal_number), request);
+        container.last_signal = fmt::format("{} of a {}{}", signal_name(signal_number),
+                                            describe_request(request), detail);
     }
     if (record->state.phase == Phase::paused && signal_number == SIGKILL) {
         set_frozen(*record->definition, false);  // v1 delivers it only then
@@ -425,8 +431,9 @@ void Engine::Implementation::signal_running(Container& container, int signal_num
     publish(*record, "kill", {{"signal", std::to_string(signal_number)}});
 }
 
-void Engine::Implementation::kill_and_wait(Container& container, const std::string& request) {
-    signal_running(container, SIGKILL, request);
+void Engine::Implementation::kill_and_wait(Container& container, const std::string& request,
+                                           const std::string& detail) {
+    signal_running(container, SIGKILL, request, detail);
     if (wait_until_stopped(container, kill_timeout_ns)) return;
     try {
         tasks_.kill_all(container.id);
@@ -438,8 +445,8 @@ void Engine::Implementation::kill_and_wait(Container& container, const std::stri
                 container.id, 2 * kill_timeout_ns / second_ns);
 }
 
-void Engine::Implementation::stop_locked_out(Container& container, int signal_number,
-                                             int timeout_s) {
+std::string Engine::Implementation::stop_locked_out(Container& container, int signal_number,
+                                                    int timeout_s, const std::string& request) {
     RecordPointer record = container.snapshot();
     // One that has just been started may get its handlers in a moment.
     constexpr std::int64_t youth_ns = 2 * second_ns, pause_ns = second_ns / 50;
@@ -447,25 +454,29 @@ void Engine::Implementation::stop_locked_out(Container& container, int signal_nu
            is_deaf_to(record->state.pid, signal_number))
         if (wait_until_stopped(container, pause_ns)) break;
     const bool is_deaf = is_deaf_to(record->state.pid, signal_number);
-    signal_running(container, signal_number, "stop");
+    const std::string signal = signal_name(signal_number);
+    std::string warning;
+    signal_running(container, signal_number, request);
     if (record->state.phase == Phase::paused) set_frozen(*record->definition, false);
     if (is_deaf && timeout_s > 0) {
-        log::info(
+        warning = fmt::format(
             "container {}: its first process has no handler for {} and would never get it: killed "
             "at once (--init, or a program that handles it, ends it in order)",
-            record->name, signal_name(signal_number));
-        kill_and_wait(container, fmt::format("stop, at once: its first process has no handler for "
-                                             "{}, see --init",
-                                             signal_name(signal_number)));
+            record->name, signal);
+        log::info("{}", warning);
+        kill_and_wait(
+            container, request,
+            fmt::format(", at once: its first process has no handler for {}, see --init", signal));
     } else if (!wait_until_stopped(container, timeout_s < 0 ? -1 : timeout_s * second_ns)) {
-        kill_and_wait(container,
-                      fmt::format("stop, {} s after {}", timeout_s, signal_name(signal_number)));
+        kill_and_wait(container, request, fmt::format(", {} s after {}", timeout_s, signal));
     }
     publish(*container.snapshot(), "stop");
+    return warning;
 }
 
-void Engine::Implementation::stop(const std::string& name, const std::optional<std::string>& signal,
-                                  std::optional<int> timeout_s) {
+std::string Engine::Implementation::stop(const std::string& name,
+                                         const std::optional<std::string>& signal,
+                                         std::optional<int> timeout_s, const std::string& request) {
     ContainerPointer container = table_.get(name);
     RecordPointer record = container->snapshot();
     const int signal_number =
@@ -484,18 +495,18 @@ void Engine::Implementation::stop(const std::string& name, const std::optional<s
                 state.phase = Phase::exited;
                 state.stopped_by_user = true;
             });
-            return;
+            return "";
         }
         if (!container->record->state.is_running())
             throw Error(ErrorKind::not_modified, "already stopped");
         update_state(*container, [](RunState& state) { state.stopped_by_user = true; });
     }
-    stop_locked_out(*container, signal_number, seconds);
+    return stop_locked_out(*container, signal_number, seconds, request);
 }
 
 void Engine::Implementation::restart(const std::string& name,
                                      const std::optional<std::string>& signal,
-                                     std::optional<int> timeout_s) {
+                                     std::optional<int> timeout_s, const std::string& request) {
     ContainerPointer container = table_.get(name);
     {
         std::lock_guard lock(container->mutex);
@@ -509,7 +520,7 @@ void Engine::Implementation::restart(const std::string& name,
         }
     } reset{*container};
     try {
-        stop(name, signal, timeout_s);
+        stop(name, signal, timeout_s, request);
     } catch (const Error& error) {
         if (error.kind() != ErrorKind::not_modified) throw;
     }
@@ -689,7 +700,7 @@ void Engine::Implementation::finish_removal(Container& container, bool with_volu
     cleaner_.add(std::move(leftovers));
 }
 
-PruneReport Engine::Implementation::prune(const Filters& filters) {
+PruneReport Engine::Implementation::prune(const Filters& filters, bool dry_run) {
     for (const auto& [filter, values] : filters)
         if (filter != "until" && filter != "label" && filter != "label!")
             throw Error(ErrorKind::invalid_argument, "invalid filter '{}'", filter);
@@ -720,13 +731,14 @@ PruneReport Engine::Implementation::prune(const Filters& filters) {
             continue;
         const std::uint64_t bytes = tree_bytes(paths(container->id).upper);
         try {
-            remove(container->id, {});
+            if (!dry_run) remove(container->id, {});
         } catch (const Error&) {  // started or removed meanwhile
             continue;
         }
         report.deleted.push_back(container->id);
         report.freed_bytes += bytes;
     }
+    if (dry_run) return report;
     api::EventMessage event;
     event.type = "container";
     event.action = "prune";

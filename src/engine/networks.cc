@@ -264,7 +264,8 @@ api::NetworkInspect Engine::Implementation::inspect_network(const std::string& n
     return view;
 }
 
-std::vector<std::string> Engine::Implementation::prune_networks(const Filters& filters) {
+std::vector<std::string> Engine::Implementation::prune_networks(const Filters& filters,
+                                                                bool dry_run) {
     check_filters(filters, {"until", "label", "label!"});
     std::int64_t until_ns = 0;
     if (auto until = filters.find("until"); until != filters.end())
@@ -281,6 +282,13 @@ std::vector<std::string> Engine::Implementation::prune_networks(const Filters& f
                    [&](const std::string& label) { return has_labels(network.labels, {label}); });
     };
     std::vector<std::string> names;
+    if (dry_run) {
+        for (const network::NetworkPointer& network : networks_.list_networks())
+            if (!network->is_predefined() && is_wanted(*network) &&
+                networks_.list_members(network->id, false).empty())
+                names.push_back(network->name);
+        return names;
+    }
     for (const network::NetworkPointer& network : networks_.prune_networks(is_wanted)) {
         publish_network(*network, "destroy", "");
         names.push_back(network->name);

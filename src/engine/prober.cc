@@ -126,6 +126,8 @@ void Prober::queue_due(std::int64_t now) {
 void Prober::settle(std::int64_t now) {
     for (auto position = running_.begin(); position != running_.end();) {
         Running& running = position->second;
+        if (running.probe.process && !running.probe.output)
+            running.exit_code = running.probe.process->wait().docker_code();
         const bool is_late = !running.exit_code && now >= running.deadline_ns;
         if (!running.exit_code && !is_late) {
             ++position;

@@ -1,5 +1,6 @@
 #pragma once
 #include "base/fd.hh"
+#include "base/process.hh"
 #include "engine/health.hh"
 
 #include <condition_variable>
@@ -7,6 +8,7 @@
 #include <deque>
 #include <functional>
 #include <map>
+#include <memory>
 #include <mutex>
 #include <optional>
 #include <string>
@@ -31,6 +33,9 @@ public:
     struct Probe {
         std::string id;  ///< of its exec
         Fd output;       ///< what it prints, raw
+        /// A program of ours that is the probe: it has ended when it prints no more. Owned by this
+        /// and by `kill`, which takes its time.
+        std::shared_ptr<Process> process = {};
         std::int64_t timeout_ns = 0;
         Job kill;                               ///< when its time is over
         std::function<void(ProbeResult)> done;  ///< once, as a job

@@ -67,7 +67,9 @@ Host describe_host(const Options& options) {
 Engine::Implementation::Implementation(Options options, image::Images& images, store::Store& store,
                                        network::Networks& networks, db::Database& database)
     : volumes(options.data_root, database, events, cleaner_, *this),
+      secrets(join(options.data_root, "secrets"), *this),
       options_(std::move(options)),
+      reloaded_(Reloaded{options_.debug, options_.labels}),
       images_(images),
       store_(store),
       networks_(networks),

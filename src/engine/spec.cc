@@ -438,6 +438,7 @@ oci::Process make_process(const SpecInputs& inputs) {
     process.args.push_back(definition.path);
     process.args.insert(process.args.end(), definition.args.begin(), definition.args.end());
     process.env = make_environment(definition.config, process.terminal);
+    merge_environment(process.env, inputs.secret_environment);
     process.cwd = definition.config.working_dir.empty() ? "/" : definition.config.working_dir;
     process.capabilities = make_capabilities(effective_capabilities(host));
     process.rlimits = make_rlimits(host);
@@ -513,6 +514,7 @@ oci::Process make_exec_process(const SpecInputs& inputs, const api::ExecCreateRe
     process.console_size.reset();
     process.args = request.cmd;
     process.env = make_environment(inputs.definition.config, request.tty);
+    merge_environment(process.env, inputs.secret_environment);
     merge_environment(process.env, request.env);
     if (!request.user.empty())
         process.user.username = user_text(request.user, inputs.definition.host);

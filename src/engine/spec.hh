@@ -37,7 +37,8 @@ struct SpecInputs {
     std::function<pid_t(const std::string& name)> get_pid;
     /// The definition's plan with volumes mounted; null: not mounted, as for an exec.
     const std::vector<PlannedMount>* mounts = nullptr;
-    std::string network_namespace = {};  ///< made already; "": by the runtime
+    std::string network_namespace = {};                ///< made already; "": by the runtime
+    std::vector<std::string> secret_environment = {};  ///< goes over the config's
     Path network_files = {};  ///< where hosts, hostname and resolv.conf are; "": `directory`
 };
 

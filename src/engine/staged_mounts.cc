@@ -55,6 +55,36 @@ Path StagedMounts::add(int mount, bool is_directory) {
     return place;
 }
 
+void StagedMounts::stage_secrets(std::vector<PlannedMount>& plan,
+                                 const std::vector<SecretFile>& files) {
+    if (files.empty()) return;
+    constexpr std::uint64_t attributes =
+        MOUNT_ATTR_NOSUID | MOUNT_ATTR_NODEV | MOUNT_ATTR_NOEXEC | MOUNT_ATTR_NOSYMFOLLOW;
+    Fd memory;
+    try {
+        // What is swapped out is on a disk.
+        const std::vector<std::string> unswappable = {"mode=0700", "noswap"};
+        memory = linux_::make_filesystem("tmpfs", "hull-secrets", unswappable, {attributes, 0});
+    } catch (const Error&) {  // before Linux 6.4
+        const std::vector<std::string> plain = {"mode=0700"};
+        memory = linux_::make_filesystem("tmpfs", "hull-secrets", plain, {attributes, 0});
+    }
+    const Path place = add(memory.get(), true);
+    for (std::size_t i = 0; i < files.size(); ++i) {
+        const SecretFile& file = files[i];
+        PlannedMount mount;
+        mount.source = join(place, std::to_string(i));
+        mount.destination = file.destination;
+        mount.read_only = true;
+        const Fd target = sys::open(mount.source, O_WRONLY | O_CREAT | O_EXCL | O_NOFOLLOW, 0400);
+        sys::write_all(target.get(), file.text);
+        if (::fchown(target.get(), file.uid, file.gid) != 0 ||
+            ::fchmod(target.get(), file.mode) != 0)
+            throw_errno(errno, "making a secret's file");
+        plan.push_back(std::move(mount));
+    }
+}
+
 Path StagedMounts::stage_subpath(const Path& source, const std::string& subpath) {
     const Fd root = sys::open(source, O_PATH | O_DIRECTORY);
     Fd found;

@@ -21,6 +21,16 @@ public:
     /// Volumes are mounted already; fills in where things are.
     void stage(std::vector<PlannedMount>& plan, store::Store& store);
 
+    /// Puts texts on a tmpfs of the container's own and adds them to the plan, read-only.
+    struct SecretFile {
+        Path destination;
+        std::string text;
+        uid_t uid = 0;
+        gid_t gid = 0;
+        mode_t mode = 0400;
+    };
+    void stage_secrets(std::vector<PlannedMount>& plan, const std::vector<SecretFile>& files);
+
     /// What a daemon that was killed in between has left.
     static void clear(const Path& directory);
 

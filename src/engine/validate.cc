@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "engine/log_target.hh"
+#include "engine/native_probe.hh"
 #include "engine/networking.hh"
 #include "engine/signals.hh"
 #include "engine/text.hh"
@@ -62,6 +63,8 @@ void check_config(const api::ContainerConfig& config) {
             if (word.find('\0') != std::string::npos) refuse("invalid command: contains NUL");
 }
 
+}  // namespace
+
 void check_healthcheck(const api::ContainerConfig& config) {
     if (!config.healthcheck) return;
     const api::HealthConfig& check = *config.healthcheck;
@@ -75,12 +78,21 @@ void check_healthcheck(const api::ContainerConfig& config) {
     for (const auto& [name, ns] : durations)
         if (ns != 0 && ns < shortest_ns) refuse("{} in Healthcheck cannot be less than 1ms", name);
     if (check.retries < 0) refuse("Retries in Healthcheck cannot be negative");
+    static const std::set<std::string_view> actions = {"", "none", "restart", "stop", "kill"};
+    if (!actions.contains(check.action))
+        refuse("invalid Action in Healthcheck '{}': use none, restart, stop or kill", check.action);
     if (check.test.empty()) return;
     const std::string& kind = check.test.front();
+    if (is_native_probe(kind)) {
+        parse_native_probe(check.test);
+        return;
+    }
     if (kind != "NONE" && kind != "CMD" && kind != "CMD-SHELL")
-        refuse("unknown health check type '{}': use CMD, CMD-SHELL or NONE", kind);
+        refuse("unknown health check type '{}': use CMD, CMD-SHELL, HTTP, TCP, FILE or NONE", kind);
     if (kind != "NONE" && check.test.size() < 2) refuse("the health check {} has no command", kind);
 }
+
+namespace {
 
 // ---------------------------------------------------------------- limits
 

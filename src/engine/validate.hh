@@ -24,6 +24,8 @@ std::vector<std::string> effective_capabilities(const api::HostConfig& host);
 /// shows (MemorySwap, NetworkMode …). Returns warnings for the user.
 std::vector<std::string> validate(api::CreateRequest& request, const Host& machine);
 
+/// Of `validate`: also for one that came from an image.
+void check_healthcheck(const api::ContainerConfig& config);
 /// Of `validate`, what `update` may change.
 void validate_limits(api::HostConfig& host, const Host& machine,
                      std::vector<std::string>& warnings);

@@ -466,7 +466,11 @@ api::SystemInfo Engine::Implementation::info() {
     info.n_events_listener = events.listeners();
     info.system_time = format_rfc3339(now_ns());
     info.logging_driver = options_.default_log_driver;
-    info.debug = options_.debug;
+    {
+        const auto reloaded = reloaded_.lock();
+        info.debug = reloaded->debug;
+        info.labels = reloaded->labels;
+    }
     info.cgroup_driver = options_.systemd_cgroups ? "systemd" : "cgroupfs";
     info.cgroup_version = host_.is_cgroup_v2() ? "2" : "1";
     info.kernel_version = host_.kernel_release;
@@ -477,7 +481,6 @@ api::SystemInfo Engine::Implementation::info() {
     info.mem_total = static_cast<std::int64_t>(host_.memory_bytes);
     info.docker_root_dir = options_.data_root;
     info.name = host_.name;
-    info.labels = options_.labels;
     info.server_version = HULL_VERSION;
     info.runtimes = {{"hull", join(options_.programs, "hull-runtime")}};
     info.default_runtime = "hull";

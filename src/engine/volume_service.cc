@@ -178,7 +178,7 @@ api::Volume VolumeService::place(volume::Volumes::Staging& staging, volume::Volu
     return view(*placed);
 }
 
-PruneReport VolumeService::prune(const Filters& filters) {
+PruneReport VolumeService::prune(const Filters& filters, bool dry_run) {
     check_filters(filters, {"all", "label", "label!"});
     const bool all = find_flag(filters, "all").value_or(false);
     PruneReport report;
@@ -189,7 +189,7 @@ PruneReport VolumeService::prune(const Filters& filters) {
         if (volume->driver != volume::local_driver) continue;
         const std::uint64_t bytes = tree_bytes(volumes_.find_path(*volume));
         try {
-            remove(volume->name, false);
+            if (!dry_run) remove(volume->name, false);
         } catch (const Error& error) {  // somebody has taken or removed it meanwhile
             log::info("pruning volumes: {}", error.message());
             continue;
@@ -197,6 +197,7 @@ PruneReport VolumeService::prune(const Filters& filters) {
         report.deleted.push_back(volume->name);
         report.freed_bytes += bytes;
     }
+    if (dry_run) return report;
     publish("", "prune", {{"reclaimed", std::to_string(report.freed_bytes)}});
     return report;
 }

@@ -43,7 +43,7 @@ public:
     /// What was put together elsewhere becomes a volume.
     api::Volume place(volume::Volumes::Staging& staging, volume::Volume volume);
     /// Filters: label, label!, all. Without `all` only anonymous ones go.
-    PruneReport prune(const Filters& filters);
+    PruneReport prune(const Filters& filters, bool dry_run = false);
     /// Sorted by name, with sizes: walks the volumes.
     std::vector<api::Volume> usage();
 

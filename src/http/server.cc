@@ -9,6 +9,7 @@
 
 #include <arpa/inet.h>
 #include <fmt/core.h>
+#include <malloc.h>
 #include <netinet/in.h>
 #include <netinet/tcp.h>
 #include <poll.h>
@@ -21,6 +22,7 @@
 #include <time.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <atomic>
 #include <cerrno>
@@ -38,6 +40,9 @@ constexpr std::size_t stack_bytes = 2 << 20;
 #else
 constexpr std::size_t stack_bytes = 256 << 10;
 #endif
+
+/// From so many connections on, memory is given back when most of them are gone.
+constexpr std::size_t crowd = 64;
 
 /// Runs `body` on a detached thread with a small stack. Throws unavailable when there is none.
 void start_thread(std::function<void()> body) {
@@ -233,6 +238,7 @@ struct Server::State {
     std::vector<Listener> listeners;
     Locked<Watches> watches;
     Locked<std::set<Connection*>> connections;
+    std::size_t most_connections = 0;  ///< since the last trim; guarded by `connections`
     std::condition_variable connection_ended;
     std::atomic<bool> stopping = false;
 
@@ -620,7 +626,11 @@ void Server::State::accept_one(const Listener& listener) {
     owned->door = listener.door;
     owned->wrapper = &listener.wrapper;
     Connection* connection = owned.get();
-    connections.lock()->insert(connection);
+    {
+        const auto guard = connections.lock();
+        guard->insert(connection);
+        most_connections = std::max(most_connections, guard->size());
+    }
     try {
         start_thread([this, connection] {
             try {
@@ -638,11 +648,18 @@ void Server::State::accept_one(const Listener& listener) {
                        ::recv(connection->socket.get(), sink.data(), sink.size(), MSG_DONTWAIT) > 0)
                     continue;
             }
-            const std::unique_ptr<Connection> last(connection);
-            auto guard = connections.lock();
-            guard->erase(connection);
-            connection->socket.reset();
-            connection_ended.notify_all();
+            bool was_crowd = false;
+            {
+                const std::unique_ptr<Connection> last(connection);
+                auto guard = connections.lock();
+                guard->erase(connection);
+                connection->socket.reset();
+                was_crowd = most_connections >= crowd && guard->size() * 2 < most_connections;
+                if (was_crowd) most_connections = guard->size();
+                connection_ended.notify_all();
+            }
+            // What a crowd took is spread over many pages; malloc keeps them unless it is asked.
+            if (was_crowd) ::malloc_trim(0);
         });
         (void)owned.release();
     } catch (const Error& error) {

@@ -99,6 +99,7 @@ Images::Images(store::Store& store, db::Database& database, ImagesOptions option
     : store_(store),
       database_(database),
       options_(std::move(options)),
+      registries_(options_.registries),
       state_(std::make_shared<State>()),
       fetches_(
           std::make_unique<Fetches>(join(store.data_root(), "partial"), options_.transfer_uid)),
@@ -295,27 +296,31 @@ void Images::tag(std::string_view source, std::string_view repository, std::stri
     emit(events);
 }
 
+/// What must stay, as if the images `without` were gone.
+store::Roots Images::find_roots(const std::set<std::string>& without) const {
+    store::Roots roots = cache_roots_ ? cache_roots_() : store::Roots();
+    const auto current = state();
+    for (const auto& [id, image] : current->by_id) {
+        if (without.contains(id)) continue;
+        roots.manifests.insert(image->manifest_digest);
+        roots.blobs.insert(id);
+        roots.layers.insert(image->diff_ids.begin(), image->diff_ids.end());
+    }
+    for (const auto& [reference, target] : current->tags)
+        if (!without.contains(target.id)) roots.manifests.insert(target.manifest);
+    for (const auto& [reference, target] : current->digests) {
+        if (without.contains(target.id)) continue;
+        roots.manifests.insert(target.manifest);
+        // What was pulled by this digest may be an index.
+        roots.manifests.insert(reference.substr(reference.find('@') + 1));
+    }
+    for (const ContainerUse& use : container_uses())
+        roots.layers.insert(use.diff_ids.begin(), use.diff_ids.end());
+    return roots;
+}
+
 std::uint64_t Images::collect_garbage_locked() {
-    const auto report = store_.garbage_collect([this] {
-        store::Roots roots = cache_roots_ ? cache_roots_() : store::Roots();
-        const auto current = state();
-        for (const auto& [id, image] : current->by_id) {
-            roots.manifests.insert(image->manifest_digest);
-            roots.blobs.insert(id);
-            roots.layers.insert(image->diff_ids.begin(), image->diff_ids.end());
-        }
-        for (const auto& [reference, target] : current->tags)
-            roots.manifests.insert(target.manifest);
-        for (const auto& [reference, target] : current->digests) {
-            roots.manifests.insert(target.manifest);
-            // What was pulled by this digest may be an index.
-            roots.manifests.insert(reference.substr(reference.find('@') + 1));
-        }
-        for (const ContainerUse& use : container_uses())
-            roots.layers.insert(use.diff_ids.begin(), use.diff_ids.end());
-        return roots;
-    });
-    return report.freed_bytes;
+    return store_.garbage_collect([this] { return find_roots({}); }).freed_bytes;
 }
 
 /// The names are gone whatever happens here; what could not be removed waits for the next time.

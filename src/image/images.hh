@@ -103,6 +103,7 @@ struct Removed {
 };
 
 struct PruneOptions {
+    bool dry_run = false;  ///< say what would go
     bool dangling_only = true;
     std::optional<std::int64_t> until_ns;  ///< only images created before
     /// `label` filters: "key" or "key=value"; `negated` is Docker's label!=.
@@ -223,6 +224,11 @@ public:
     /// Docker's rules for `rmi`; throws conflict with Docker's texts.
     std::vector<Removed> remove(std::string_view name, RemoveOptions options);
     PruneReport prune(const PruneOptions& options);
+    /// For pulls and pushes that begin afterwards.
+    void set_registries(RegistrySettings settings) {
+        const auto locked = registries_.lock();
+        *locked = std::move(settings);
+    }
 
     /// Reads a Docker archive or OCI layout (tar, also compressed) from `input_fd` and returns the
     /// lines Docker prints: "Loaded image: busybox:latest" or "Loaded image ID: sha256:…" for each
@@ -292,6 +298,8 @@ private:
     void emit(const std::vector<Event>& events) const;
     std::vector<ContainerUse> container_uses() const;
     std::uint64_t collect_garbage_locked();
+    store::Roots find_roots(const std::set<std::string>& without) const;
+    PruneReport plan_prune(const PruneOptions& options);
     std::uint64_t collect_after_removal() noexcept;
     void write_image(const Arrived& arrived);
     bool write_tag(const std::string& reference, const std::string& id,
@@ -334,6 +342,12 @@ private:
     store::Store& store_;
     db::Database& database_;
     const ImagesOptions options_;
+    RegistrySettings registries() const {
+        const auto locked = registries_.lock();
+        return *locked;
+    }
+    mutable Locked<RegistrySettings>
+        registries_;  ///< those of the options, until they are reloaded
     EventSink event_sink_;
     ContainerUses container_uses_;
     CacheRoots cache_roots_;

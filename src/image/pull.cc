@@ -168,7 +168,7 @@ TransferProgress parse_progress(const json::Value& state) {
 
 json::Object Images::registry_request(const RegistryAccess& access, unsigned concurrency) const {
     return json::Object{
-        {"registries", describe_registries(options_.registries, access.user_agent, concurrency)},
+        {"registries", describe_registries(registries(), access.user_agent, concurrency)},
         {"auth", access.credentials},
     };
 }
@@ -224,7 +224,7 @@ void Images::pull(const PullOptions& options, const ProgressSink& progress, Stop
         reference.digest().empty() ? reference.tag() : reference.digest().str();
     if (!options.platform.empty()) (void)oci::parse_platform(options.platform);
 
-    json::Object request = registry_request(options.access, options_.registries.downloads);
+    json::Object request = registry_request(options.access, registries().downloads);
     request["repository"] = repository;
     request["allTags"] = all_tags;
     request["tags"] = std::vector<std::string>{wanted};

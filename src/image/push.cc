@@ -180,7 +180,7 @@ void Images::push(const PushOptions& options, const ProgressSink& progress, Stop
         });
         files.push_back(store_.open_blob(digest));
     }
-    json::Object request = registry_request(options.access, options_.registries.uploads);
+    json::Object request = registry_request(options.access, registries().uploads);
     request["repository"] = reference.name();
     request["images"] = std::move(images);
     request["blobs"] = std::move(blobs);

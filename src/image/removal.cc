@@ -243,7 +243,58 @@ std::vector<Removed> Images::remove(std::string_view name, RemoveOptions options
     return removed;
 }
 
+/// What `prune` would remove, by its rules, without touching anything.
+PruneReport Images::plan_prune(const PruneOptions& options) {
+    const std::lock_guard changing(change_mutex_);
+    const auto current = state();
+    const auto uses = container_uses();
+    std::set<std::string> gone;
+    const auto has_children = [&](const std::string& id) {
+        return std::any_of(current->by_id.begin(), current->by_id.end(), [&](const auto& entry) {
+            return entry.second->parent == id && !gone.contains(entry.first);
+        });
+    };
+    PruneReport report;
+    const auto take = [&](const ImagePointer& image) {
+        for (const std::string& reference : current->references(image->id))
+            report.removed.push_back(
+                {.untagged = oci::Reference::parse(reference).familiar(), .deleted = {}});
+        gone.insert(image->id);
+        report.removed.push_back({.untagged = {}, .deleted = image->id});
+        std::set<std::string> kept;
+        for (const auto& [id, other] : current->by_id)
+            if (!gone.contains(id))
+                for (std::string& chain : chain_of(other->diff_ids)) kept.insert(std::move(chain));
+        for (const ContainerUse& use : uses)
+            for (std::string& chain : chain_of(use.diff_ids)) kept.insert(std::move(chain));
+        const auto chains = chain_of(image->diff_ids);
+        for (auto chain = chains.rbegin(); chain != chains.rend() && !kept.contains(*chain);
+             ++chain)
+            report.removed.push_back({.untagged = {}, .deleted = *chain});
+    };
+    for (ImagePointer image : current->newest_first) {
+        const bool is_kept_by_name = options.dangling_only && !image->repo_tags.empty();
+        if (gone.contains(image->id) || is_kept_by_name || !is_selected(*image, options) ||
+            has_children(image->id) || find_user(uses, image->id, std::nullopt))
+            continue;
+        take(image);
+        // Parents that are left without a child and a name go with it.
+        while (!image->parent.empty()) {
+            const auto parent = current->by_id.find(image->parent);
+            if (parent == current->by_id.end() || has_children(parent->first) ||
+                !current->references(parent->first).empty() ||
+                find_user(uses, parent->first, std::nullopt))
+                break;
+            image = parent->second;
+            take(image);
+        }
+    }
+    report.freed_bytes = store_.garbage_collect([&] { return find_roots(gone); }, true).freed_bytes;
+    return report;
+}
+
 PruneReport Images::prune(const PruneOptions& options) {
+    if (options.dry_run) return plan_prune(options);
     // What broken pulls left waits for their next attempt no more.
     unfinished_.lock()->clear();
     fetches_->remove_partial_files();

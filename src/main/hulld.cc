@@ -3,6 +3,7 @@
 #include "base/file.hh"
 #include "base/hash.hh"
 #include "base/json.hh"
+#include "base/locked.hh"
 #include "base/log.hh"
 #include "base/process.hh"
 #include "base/stop.hh"
@@ -14,6 +15,7 @@
 #include "http/server.hh"
 #include "image/images.hh"
 #include "linux/file_limit.hh"
+#include "main/disk_budget.hh"
 #include "main/tcp_listener.hh"
 #include "network/networks.hh"
 #include "oci/reference.hh"
@@ -27,6 +29,7 @@
 #include <sys/file.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <charconv>
 #include <cstdio>
 #include <cstdlib>
@@ -34,6 +37,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <thread>
 #include <vector>
 
 namespace hull {
@@ -61,6 +65,9 @@ struct Options {
     std::vector<api::Ulimit> ulimits;
     bool no_new_privileges = false;
     bool only_validate = false;
+    bool live_restore = true;
+    int shutdown_timeout_s = 15;
+    std::uint64_t disk_budget = 0;  ///< bytes; 0: no limit
     std::string shm_size, ipc_mode = "private", seccomp_profile;
     std::uint64_t build_cache_bytes = 0;  ///< 0: no limit
     std::vector<std::string> dns, dns_search, dns_options, labels;
@@ -81,6 +88,14 @@ unsigned parse_count(const std::string& name, const std::string& text) {
     if (error != std::errc() || end != text.data() + text.size() || number == 0)
         throw Error(ErrorKind::invalid_argument, "invalid {}: {}", name, text);
     return number;
+}
+
+int parse_timeout(const std::string& text) {
+    int seconds = 0;
+    const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), seconds);
+    if (error != std::errc() || end != text.data() + text.size() || seconds < -1)
+        throw Error(ErrorKind::invalid_argument, "invalid shutdown timeout: {}", text);
+    return seconds;
 }
 
 /// `URL` is a mirror of docker.io, `REGISTRY=URL` of any other one.
@@ -214,6 +229,9 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.shm_size = v; }},
         {"default-ulimit", 0, "default-ulimits", "list", "Limits of containers: nofile=1024:2048",
          [](Options& o, const std::string& v) { o.ulimits.push_back(parse_ulimit(v)); }, true},
+        {"disk-budget", 0, "disk-budget", "bytes",
+         "Limit of images, build cache and logs together: what was used longest ago goes (none)",
+         [](Options& o, const std::string& v) { o.disk_budget = parse_size(v); }},
         {"dns", 0, "dns", "list", "Name servers for containers",
          [](Options& o, const std::string& v) { o.dns.push_back(v); }, true},
         {"dns-opt", 0, "dns-opts", "list", "Resolver options for containers",
@@ -265,12 +283,8 @@ const std::vector<Flag>& flags() {
          [](Options& o, const std::string& v) { o.network.ipv6 = parse_bool(v); }},
         {"label", 0, "labels", "list", "Labels of the daemon",
          [](Options& o, const std::string& v) { o.labels.push_back(v); }, true},
-        {"live-restore", 0, "live-restore", nullptr, "Always true: containers outlive the daemon",
-         [](Options&, const std::string& v) {
-        if (!parse_bool(v))
-            throw Error(ErrorKind::unsupported,
-                        "live-restore=false is not supported: containers outlive the daemon");
-         }},
+        {"live-restore", 0, "live-restore", nullptr, "Containers outlive the daemon (true)",
+         [](Options& o, const std::string& v) { o.live_restore = parse_bool(v); }},
         {"log-driver", 0, "log-driver", "string", "local, json-file or none (local)",
          [](Options& o, const std::string& v) { o.log_driver = v; }},
         {"log-level", 'l', "log-level", "string", "debug, info, warn, error or fatal (info)",
@@ -333,6 +347,9 @@ const std::vector<Flag>& flags() {
          }},
         {"seccomp-profile", 0, "seccomp-profile", "string", "Replaces the default seccomp profile",
          [](Options& o, const std::string& v) { o.seccomp_profile = v; }},
+        {"shutdown-timeout", 0, "shutdown-timeout", "seconds",
+         "Before containers are killed when they do not outlive the daemon, -1 for ever (15)",
+         [](Options& o, const std::string& v) { o.shutdown_timeout_s = parse_timeout(v); }},
         {"socket", 0, "sockets", "list",
          "One more socket, of limited rights: path=…,rights=read|logs|lifecycle|own[,uid=…]",
          [](Options& o, const std::string& v) { o.sockets.push_back(v); }, true},
@@ -562,8 +579,43 @@ void handle_signals(StopEvent& stop) {
     ::sigaction(SIGTERM, &action, nullptr);
     ::sigaction(SIGINT, &action, nullptr);
     ::signal(SIGPIPE, SIG_IGN);
-    ::signal(SIGHUP, SIG_IGN);  // Docker reloads its configuration; there is nothing to reload yet
+    // Before there is any other thread: all of them leave these to the one that waits for them.
+    sigset_t waited_for;
+    sigemptyset(&waited_for);
+    sigaddset(&waited_for, SIGHUP);
+    sigaddset(&waited_for, SIGUSR2);
+    ::pthread_sigmask(SIG_BLOCK, &waited_for, nullptr);
 }
+
+/// Calls `reload` for each SIGHUP, in a thread of its own, until it goes.
+class ReloadThread {
+public:
+    explicit ReloadThread(std::function<void()> reload) : reload_(std::move(reload)) {
+        thread_ = std::thread([this] {
+            sigset_t wanted;
+            sigemptyset(&wanted);
+            sigaddset(&wanted, SIGHUP);
+            sigaddset(&wanted, SIGUSR2);
+            for (;;) {
+                const int number = ::sigwaitinfo(&wanted, nullptr);
+                if (stopping_) return;
+                if (number == SIGHUP) reload_();
+            }
+        });
+    }
+    ~ReloadThread() {
+        stopping_ = true;
+        ::pthread_kill(thread_.native_handle(), SIGUSR2);
+        thread_.join();
+    }
+    ReloadThread(const ReloadThread&) = delete;
+    ReloadThread& operator=(const ReloadThread&) = delete;
+
+private:
+    const std::function<void()> reload_;
+    std::atomic<bool> stopping_ = false;
+    std::thread thread_;
+};
 
 std::string unix_path(const std::string& host) {
     static constexpr std::string_view scheme = "unix://";
@@ -625,9 +677,48 @@ network::Options network_options(const Options& options) {
     return network;
 }
 
+image::RegistrySettings registry_settings(const Options& options) {
+    image::RegistrySettings settings = options.registries;
+    settings.http_proxy = proxy_of_environment(settings.http_proxy, "HTTP_PROXY", "http_proxy");
+    settings.https_proxy = proxy_of_environment(settings.https_proxy, "HTTPS_PROXY", "https_proxy");
+    settings.no_proxy = proxy_of_environment(settings.no_proxy, "NO_PROXY", "no_proxy");
+    return settings;
+}
+
+/// What may change while the daemon runs, beside what others keep. The rest of the options is as
+/// it was at the start.
+struct Reloadable {
+    bool live_restore = true;
+    int shutdown_timeout_s = 0;
+};
+
+/// The event says what holds now, as Docker's does.
+void apply_reload(const Options& options, engine::Engine& engine, image::Images& images,
+                  Locked<Reloadable>& reloadable) {
+    log::set_level(options.debug ? log::Level::debug : parse_level(options.log_level));
+    images.set_registries(registry_settings(options));
+    {
+        const auto locked = reloadable.lock();
+        *locked = {options.live_restore, options.shutdown_timeout_s};
+    }
+    const auto list = [](const std::vector<std::string>& items) {
+        return json::dump(json::Value(items));
+    };
+    engine.reload({options.debug, options.labels},
+                  {{"debug", format_bool(options.debug)},
+                   {"labels", list(options.labels)},
+                   {"insecure-registries", list(options.registries.insecure)},
+                   {"live-restore", format_bool(options.live_restore)},
+                   {"max-concurrent-downloads", std::to_string(options.registries.downloads)},
+                   {"max-concurrent-uploads", std::to_string(options.registries.uploads)},
+                   {"max-download-attempts", std::to_string(options.registries.attempts)},
+                   {"shutdown-timeout", std::to_string(options.shutdown_timeout_s)}});
+    log::info("configuration reloaded");
+}
+
 /// What makes up a daemon, in the order it comes to life. The mount namespace is the host's own:
 /// a private one would keep bind mounts with shared propagation from reaching the host.
-void run(const Options& options) {
+void run(const Options& options, const std::function<Options()>& read_again) {
     for (const std::string& host : options.hosts)
         if (!is_tcp(host)) (void)unix_path(host);
     std::vector<server::Door> doors;
@@ -652,13 +743,7 @@ void run(const Options& options) {
     store::Store store(options.data_root, database, parse_storage_driver(options.storage_driver));
     image::ImagesOptions image_options;
     image_options.transfer_program = join(programs, "hull-transfer");
-    image_options.registries = options.registries;
-    image_options.registries.http_proxy =
-        proxy_of_environment(options.registries.http_proxy, "HTTP_PROXY", "http_proxy");
-    image_options.registries.https_proxy =
-        proxy_of_environment(options.registries.https_proxy, "HTTPS_PROXY", "https_proxy");
-    image_options.registries.no_proxy =
-        proxy_of_environment(options.registries.no_proxy, "NO_PROXY", "no_proxy");
+    image_options.registries = registry_settings(options);
     image::Images images(store, database, image_options);
     engine::Options engine_options;
     engine_options.data_root = options.data_root;
@@ -681,6 +766,7 @@ void run(const Options& options) {
     engine_options.dns_search = options.dns_search;
     engine_options.dns_options = options.dns_options;
     engine_options.labels = options.labels;
+    engine_options.live = options.live_restore;
     engine_options.init = options.init;
     network::Networks networks(network_options(options), database);
     engine::Engine engine(engine_options, images, store, networks, database);
@@ -700,6 +786,10 @@ void run(const Options& options) {
             &build_stop);
     });
 
+    std::optional<DiskBudget> budget;
+    if (options.disk_budget != 0)
+        budget.emplace(options.disk_budget, options.data_root,
+                       DiskBudget::Parts{engine, images, builder, store});
     std::optional<server::AuditLog> audit;
     if (!options.audit_log.empty()) audit.emplace(options.audit_log);
     std::optional<TlsGate> gate;
@@ -712,9 +802,26 @@ void run(const Options& options) {
     listen(server, options, gate ? &*gate : nullptr, doors);
     ::malloc_trim(0);
     log::info("hulld {} started, data in {}", HULL_VERSION, options.data_root);
-    server.run(stop);
+    Locked<Reloadable> reloadable(Reloadable{options.live_restore, options.shutdown_timeout_s});
+    {
+        const ReloadThread reloads([&] {
+            try {
+                apply_reload(read_again(), engine, images, reloadable);
+            } catch (const UsageError& error) {
+                log::error("the configuration stays as it was: {}", error.message);
+            } catch (const std::exception& error) {
+                log::error("the configuration stays as it was: {}", error.what());
+            }
+        });
+        server.run(stop);
+    }
+    const Reloadable last = [&] {
+        const auto locked = reloadable.lock();
+        return *locked;
+    }();
+    if (!last.live_restore) engine.shut_down(last.shutdown_timeout_s);
     networks.clean_up();
-    log::info("stopped; containers go on running");
+    log::info("{}", last.live_restore ? "stopped; containers go on running" : "stopped");
     sys::unlink(pidfile);
 }
 
@@ -730,6 +837,20 @@ void validate(const Options& options) {
         throw Error(ErrorKind::invalid_argument, "group {} not found", options.group);
 }
 
+/// Of the command line and the configuration file. Throws UsageError or Error.
+Options read_options(const std::vector<std::string>& arguments) {
+    Options options;
+    std::vector<const Flag*> given;
+    parse_arguments(arguments, options, given);
+    const bool default_file = !options.config_file;
+    const Path file = options.config_file.value_or("/etc/hull/daemon.json");
+    if (!default_file || sys::find_stat(file))
+        with_context([&] { read_config_file(file, options, given); },
+                     "unable to configure the daemon with file {}", file);
+    if (options.hosts.empty()) options.hosts.push_back(default_host);
+    return options;
+}
+
 int main(const std::vector<std::string>& arguments) {
     for (const std::string& argument : arguments) {
         if (argument == "--help" || argument == "-h") {
@@ -743,14 +864,7 @@ int main(const std::vector<std::string>& arguments) {
     }
     Options options;
     try {
-        std::vector<const Flag*> given;
-        parse_arguments(arguments, options, given);
-        const bool default_file = !options.config_file;
-        const Path file = options.config_file.value_or("/etc/hull/daemon.json");
-        if (!default_file || sys::find_stat(file))
-            with_context([&] { read_config_file(file, options, given); },
-                         "unable to configure the daemon with file {}", file);
-        if (options.hosts.empty()) options.hosts.push_back(default_host);
+        options = read_options(arguments);
         log::set_level(options.debug ? log::Level::debug : parse_level(options.log_level));
         if (options.only_validate) {
             validate(options);
@@ -765,7 +879,7 @@ int main(const std::vector<std::string>& arguments) {
         return 1;
     }
     try {
-        run(options);
+        run(options, [&] { return read_options(arguments); });
         return 0;
     } catch (const std::exception& error) {
         fmt::print(stderr, "failed to start daemon: {}\n", error.what());

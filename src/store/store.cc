@@ -426,7 +426,7 @@ void Store::mark_manifest(const std::string& digest, Roots& reached) {
 // Rows go first, and are synced before any file is touched: a crash in between leaves files without
 // a row, which the next start removes. The other way round it would leave rows that promise files
 // which are gone.
-GarbageReport Store::garbage_collect(const std::function<Roots()>& find_roots) {
+GarbageReport Store::garbage_collect(const std::function<Roots()>& find_roots, bool dry_run) {
     // Emptied after the locks are free. It is there from the start: what makes room on a full disk
     // cannot make a directory first.
     struct Emptied {
@@ -463,7 +463,7 @@ GarbageReport Store::garbage_collect(const std::function<Roots()>& find_roots) {
                 report.layers.push_back(layer.diff_id);
                 report.freed_bytes += layer.disk_bytes;
             }
-        if (report.blobs.empty() && report.layers.empty()) return report;
+        if (dry_run || (report.blobs.empty() && report.layers.empty())) return report;
 
         db::Transaction transaction = database_.begin();
         for (const std::string& digest : report.blobs)

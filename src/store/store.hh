@@ -4,6 +4,7 @@
 #include "base/locked.hh"
 #include "db/database.hh"
 #include "linux/overlay.hh"
+#include "store/check.hh"
 #include "store/snapshotter.hh"
 
 #include <sys/types.h>
@@ -167,11 +168,19 @@ public:
 
     /// Removes everything that cannot be reached from the roots or a lease. `find_roots` is called
     /// after the leases were read, so that what moves from a lease to a root is seen in one of the
-    /// two; it must not call back into the store.
-    GarbageReport garbage_collect(const std::function<Roots()>& find_roots);
+    /// two; it must not call back into the store. `dry_run` only says what it would be.
+    GarbageReport garbage_collect(const std::function<Roots()>& find_roots, bool dry_run = false);
     DiskUsage disk_usage();
 
+    /// Compares what is on disk with what is written down; `verify` reads every blob and hashes it.
+    /// `repair` removes what nobody knows, and forgets what is not there or not what it should be,
+    /// so that the next pull fetches it again. Nothing is adopted or collected meanwhile.
+    std::vector<Fault> check(bool repair, bool verify);
+
 private:
+    void check_blobs(bool repair, bool verify, std::vector<Fault>& faults);
+    void check_layers(bool repair, std::vector<Fault>& faults);
+    void forget(std::string_view table, const std::string& name);
     friend class Lease;
     struct Contents {
         std::map<std::string, Blob, std::less<>> blobs;

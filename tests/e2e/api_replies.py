@@ -90,7 +90,7 @@ def images():
 
 
 def swarm():
-    for method, path in (("GET", "/nodes"), ("GET", "/services"), ("GET", "/tasks"), ("GET", "/secrets"), ("GET", "/configs"), ("GET", "/swarm"), ("POST", "/swarm/leave") if not IS_DOCKER else ("GET", "/swarm/unlockkey")):
+    for method, path in (("GET", "/nodes"), ("GET", "/services"), ("GET", "/tasks"), ("GET", "/configs"), ("GET", "/swarm"), ("POST", "/swarm/leave") if not IS_DOCKER else ("GET", "/swarm/unlockkey")):
         says(f"{method} {path}", call(method, path), 503, 'This node is not a swarm manager. Use "docker swarm init" or "docker swarm join" to connect this node to swarm and try again.')
 
 

@@ -51,7 +51,7 @@ class Daemon:
         cli = bin_dir / "hull" if self.kind == "hull" else docker_cli(self.kind)
         os.symlink(cli, path + "/hull")
         self.env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "DOCKER_HOST": "unix://" + self.socket, "DOCKER_CONFIG": self.root + "/cli",
-                    "DAEMON_SOCKET": self.socket, "DAEMON_ROOT": self.root, "E2E": str(HERE), "HULL_BIN": str(bin_dir), "LC_ALL": "C.UTF-8", "DOCKER_BUILDKIT": "0",
+                    "DAEMON_SOCKET": self.socket, "DAEMON_ROOT": self.root, "E2E": str(HERE), "HULL_BIN": str(bin_dir), "LC_ALL": "C.UTF-8", "DOCKER_BUILDKIT": "0", "HULL_ERRORS": "plain",
                     "DAEMON_ARGV": " ".join(self.argv)}
 
     def start(self):

@@ -1,7 +1,9 @@
 #include "api/server/api.hh"
 
 #include "api/server/routes.hh"
+#include "base/advice.hh"
 #include "base/log.hh"
+#include "engine/caller.hh"
 
 #include <fmt/core.h>
 
@@ -14,12 +16,21 @@ namespace {
 /// Clients before 1.24 expect errors as text.
 constexpr int json_errors_since = 24;
 
+/// The body is Docker's; what there is beside the message is in header fields.
 http::Response error_response(const Error& error, int minor_version) {
     const int status = http_status(error.kind());
     if (status == 304) return http::Response::empty(304);
-    if (minor_version < json_errors_since)
-        return http::Response::text(status, error.message() + "\n");
-    return http::Response::json(json::Object{{"message", error.message()}}, status);
+    http::Response response =
+        minor_version < json_errors_since
+            ? http::Response::text(status, error.message() + "\n")
+            : http::Response::json(json::Object{{"message", error.message()}}, status);
+    const Advice advice = find_advice(error.kind(), error.message());
+    response.headers.add("Hull-Error-Code", std::string(advice.code));
+    // A field is one line of plain text, whatever the message had in it.
+    std::string next = advice.next;
+    std::erase_if(next, [](char c) { return c < ' ' || c == 0x7f; });
+    response.headers.add("Hull-Error-Next", next);
+    return response;
 }
 
 bool run_route(std::span<const Route> routes, std::string_view path, Call& call) {
@@ -72,6 +83,9 @@ VersionedPath parse_versioned_path(std::string_view path) {
 }
 
 void Api::handle(http::Exchange& exchange) const {
+    const engine::CallerScope caller(
+        exchange.peer_uid >= 0 ? fmt::format("uid {}, pid {}", exchange.peer_uid, exchange.peer_pid)
+                               : exchange.peer);
     answer(exchange);
     if (services_.audit)
         services_.audit->note(Call(services_, exchange, newest_minor), exchange.status);
@@ -90,8 +104,8 @@ void Api::answer(http::Exchange& exchange) const {
         Call call(services_, exchange, minor);
         for (const auto routes :
              {system_routes(), container_routes(), exec_routes(), file_routes(), usage_routes(),
-              network_routes(), volume_routes(), unsupported_routes(), registry_routes(),
-              build_routes(), build_history_routes(), image_routes()})
+              network_routes(), volume_routes(), secret_routes(), unsupported_routes(),
+              registry_routes(), build_routes(), build_history_routes(), image_routes()})
             if (run_route(routes, target.path, call)) return;
         throw Error(ErrorKind::not_found, "page not found");
     } catch (const Error& error) {

@@ -278,9 +278,11 @@ Response prune_build_cache(Call& call) {
             options.unused_since_ns = now_ns() - *age_ns;
         }
     }
+    options.dry_run = is_dry_run(call);
     const build::Builder::PruneReport report = call.builder.prune(options);
-    call.engine.publish_event("builder", "prune", "",
-                              {{"reclaimed", std::to_string(report.freed_bytes)}});
+    if (!options.dry_run)
+        call.engine.publish_event("builder", "prune", "",
+                                  {{"reclaimed", std::to_string(report.freed_bytes)}});
     return Response::json(json::Object{
         {"CachesDeleted", report.deleted.empty() ? json::Value() : json::Value(report.deleted)},
         {"SpaceReclaimed", report.freed_bytes},
@@ -296,6 +298,7 @@ Response cancel_build(Call& call) {
 constexpr Route routes[] = {
     {"POST", "/build", nullptr, build_image},
     {"POST", "/build/prune", prune_build_cache},
+    {"GET", "/build/prune", prune_build_cache},
     {"GET", "/images/{name...}/rootfs", nullptr, export_rootfs},
     {"POST", "/build/cancel", cancel_build},
 };

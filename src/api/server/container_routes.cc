@@ -78,10 +78,14 @@ std::optional<int> timeout_parameter(const Call& call) {
     return static_cast<int>(*seconds);
 }
 
-/// POST /containers/{id}/stop: 204, 304 stopped already.
+/// POST /containers/{id}/stop: 204, 304 stopped already. What the user should know is in a Warning
+/// field (RFC 7234, section 5.5).
 Response stop_container(Call& call) {
-    call.engine.stop_container(call.path("id"), signal_parameter(call), timeout_parameter(call));
-    return Response::no_content();
+    const std::string warning = call.engine.stop_container(call.path("id"), signal_parameter(call),
+                                                           timeout_parameter(call));
+    Response reply = Response::no_content();
+    if (!warning.empty()) reply.headers.add("Warning", fmt::format("199 hull \"{}\"", warning));
+    return reply;
 }
 
 Response restart_container(Call& call) {
@@ -124,7 +128,8 @@ Response remove_container(Call& call) {
 }
 
 Response prune_containers(Call& call) {
-    const engine::PruneReport report = call.engine.prune_containers(call.filters());
+    const engine::PruneReport report =
+        call.engine.prune_containers(call.filters(), is_dry_run(call));
     return Response::json(json::Object{
         {"ContainersDeleted", report.deleted.empty() ? json::Value() : json::Value(report.deleted)},
         {"SpaceReclaimed", report.freed_bytes}});
@@ -227,6 +232,7 @@ constexpr Route routes[] = {
     {"GET", "/containers/json", list_containers},
     {"POST", "/containers/create", create_container},
     {"POST", "/containers/prune", prune_containers},
+    {"GET", "/containers/prune", prune_containers},
     {"GET", "/containers/{id}/json", inspect_container},
     {"GET", "/containers/{id}/top", top_container},
     {"GET", "/containers/{id}/logs", nullptr, container_logs},

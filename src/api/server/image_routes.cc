@@ -90,7 +90,9 @@ Response remove_image(Call& call) {
 }
 
 Response prune_images(Call& call) {
-    const image::PruneReport report = call.images.prune(parse_prune_options(call.filters()));
+    image::PruneOptions options = parse_prune_options(call.filters());
+    options.dry_run = is_dry_run(call);
+    const image::PruneReport report = call.images.prune(options);
     api::ImagesPruneResponse response;
     if (!report.removed.empty())
         response.images_deleted =
@@ -218,6 +220,7 @@ constexpr Route routes[] = {
     {"POST", "/images/create", nullptr, create_image},
     {"POST", "/images/load", nullptr, load_images},
     {"POST", "/images/prune", prune_images},
+    {"GET", "/images/prune", prune_images},
     {"GET", "/images/get", nullptr, save_images},
     {"GET", "/images/{name...}/get", nullptr, save_image},
     {"GET", "/images/{name...}/json", inspect_image},

@@ -42,7 +42,8 @@ Response remove_network(Call& call) {
 }
 
 Response prune_networks(Call& call) {
-    const std::vector<std::string> names = call.engine.prune_networks(call.filters());
+    const std::vector<std::string> names =
+        call.engine.prune_networks(call.filters(), is_dry_run(call));
     return Response::json(
         json::Object{{"NetworksDeleted", names.empty() ? json::Value() : json::Value(names)}});
 }
@@ -62,11 +63,12 @@ Response disconnect_network(Call& call) {
 }
 
 constexpr Route routes[] = {
+    {"POST", "/networks/prune", prune_networks},
+    {"GET", "/networks/prune", prune_networks},
     {"GET", "/networks", list_networks},
     {"GET", "/networks/{id}", inspect_network},
     {"DELETE", "/networks/{id}", remove_network},
     {"POST", "/networks/create", create_network},
-    {"POST", "/networks/prune", prune_networks},
     {"POST", "/networks/{id}/connect", connect_network},
     {"POST", "/networks/{id}/disconnect", disconnect_network},
 };

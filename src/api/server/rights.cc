@@ -104,6 +104,7 @@ void check_mounts(const api::HostConfig& host) {
         if (mount.type != "tmpfs") refuse("a mount of type " + mount.type);
     if (!host.volumes_from.empty()) refuse("HostConfig.VolumesFrom");
     if (!host.volume_driver.empty()) refuse("HostConfig.VolumeDriver");
+    if (!host.secrets.empty()) refuse("HostConfig.Secrets");
 }
 
 void check_devices(const api::HostConfig& host) {

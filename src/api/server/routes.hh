@@ -6,6 +6,9 @@
 /// The index of the API: every route there is, in tables.
 namespace hull::server {
 
+/// GET of what POST would prune only says what would go. On Docker's daemon it does nothing either.
+inline bool is_dry_run(const Call& call) { return call.exchange.method == "GET"; }
+
 std::span<const Route> container_routes();
 std::span<const Route> exec_routes();
 std::span<const Route> file_routes();
@@ -13,6 +16,7 @@ std::span<const Route> usage_routes();
 std::span<const Route> volume_routes();
 std::span<const Route> image_routes();
 std::span<const Route> network_routes();
+std::span<const Route> secret_routes();
 std::span<const Route> registry_routes();
 std::span<const Route> build_routes();
 std::span<const Route> build_history_routes();

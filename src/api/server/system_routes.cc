@@ -2,6 +2,7 @@
 #include "api/server/times.hh"
 #include "api/types/system.hh"
 #include "engine/engine.hh"
+#include "engine/fsck.hh"
 
 namespace hull::server {
 
@@ -43,12 +44,30 @@ void events(Call& call) {
         call.exchange.stop_event());
 }
 
+/// POST /system/fsck?repair=&verify=: Hull's own.
+Response fsck(Call& call) {
+    const engine::FsckReport report = call.engine.fsck(call.flag("repair"), call.flag("verify"));
+    json::Array areas, faults;
+    for (const engine::FsckArea& area : report.areas)
+        areas.push_back(json::Object{{"Name", area.name},
+                                     {"Contents", area.contents},
+                                     {"Bytes", area.bytes},
+                                     {"Files", area.files}});
+    for (const store::Fault& fault : report.faults)
+        faults.push_back(json::Object{{"Code", fault.code},
+                                      {"Object", fault.object},
+                                      {"Text", fault.text},
+                                      {"Repair", fault.repair},
+                                      {"Repaired", fault.repaired}});
+    return Response::json(json::Object{{"Areas", std::move(areas)},
+                                       {"Bytes", report.bytes},
+                                       {"Mounts", report.mounts},
+                                       {"Faults", std::move(faults)}});
+}
+
 constexpr Route routes[] = {
-    {"GET", "/_ping", ping},
-    {"HEAD", "/_ping", ping},
-    {"GET", "/version", version},
-    {"GET", "/info", info},
-    {"GET", "/events", nullptr, events},
+    {"POST", "/system/fsck", fsck}, {"GET", "/_ping", ping}, {"HEAD", "/_ping", ping},
+    {"GET", "/version", version},   {"GET", "/info", info},  {"GET", "/events", nullptr, events},
 };
 
 }  // namespace

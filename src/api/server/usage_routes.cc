@@ -49,6 +49,31 @@ Response update_container(Call& call) {
         json::Object{{"Warnings", warnings.empty() ? json::Value() : json::Value(warnings)}});
 }
 
+/// POST /containers/{id}/recreate?dryrun=: Hull's own. What the kernel cannot change in a running
+/// container changes by another run of it on the same layer.
+Response recreate_container(Call& call) {
+    const json::Value body = call.body();
+    engine::RecreateRequest request;
+    with_context(
+        [&] {
+        const auto strings = [&](const char* name) {
+            return body[name].is_null() ? std::vector<std::string>() : body[name].as_strings();
+        };
+        request.environment = strings("Env");
+        request.environment_removed = strings("EnvRemove");
+        if (!body["Labels"].is_null()) request.labels = body["Labels"].as_string_map();
+        request.labels_removed = strings("LabelsRemove");
+        if (!body["Cmd"].is_null()) request.command = body["Cmd"].as_strings();
+        request.mounts = api::parse_array<api::Mount>(body["Mounts"]);
+        request.mounts_removed = strings("MountsRemove");
+        },
+        "invalid JSON");
+    request.dry_run = call.flag("dryrun");
+    const engine::RecreateReport report = call.engine.recreate_container(call.path("id"), request);
+    return Response::json(json::Object{
+        {"Live", report.live}, {"Recreate", report.restarting}, {"Running", report.was_running}});
+}
+
 /// The objects that `type` asks for, all when it says nothing; since 1.42.
 std::set<std::string> wanted_types(Call& call) {
     const std::set<std::string> all = {"container", "image", "volume", "build-cache"};
@@ -102,6 +127,7 @@ Response disk_usage(Call& call) {
 
 constexpr Route routes[] = {
     {"POST", "/containers/{id}/update", update_container},
+    {"POST", "/containers/{id}/recreate", recreate_container},
     {"GET", "/system/df", disk_usage},
     {"GET", "/containers/{id}/stats", nullptr, container_stats},
 };

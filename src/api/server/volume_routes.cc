@@ -43,7 +43,7 @@ Response update_volume(Call& call) {
 Response prune_volumes(Call& call) {
     Filters filters = call.filters();
     if (call.minor_version < 42) filters["all"] = {"true"};
-    const engine::PruneReport report = call.engine.volumes().prune(filters);
+    const engine::PruneReport report = call.engine.volumes().prune(filters, is_dry_run(call));
     return Response::json(json::Object{
         {"VolumesDeleted", report.deleted.empty() ? json::Value() : json::Value(report.deleted)},
         {"SpaceReclaimed", report.freed_bytes}});
@@ -83,9 +83,10 @@ void import_volume(Call& call) {
 }
 
 constexpr Route routes[] = {
+    {"POST", "/volumes/prune", prune_volumes},
+    {"GET", "/volumes/prune", prune_volumes},
     {"GET", "/volumes", list_volumes},
     {"POST", "/volumes/create", create_volume},
-    {"POST", "/volumes/prune", prune_volumes},
     {"GET", "/volumes/{name}", inspect_volume},
     {"PUT", "/volumes/{name}", update_volume},
     {"DELETE", "/volumes/{name}", remove_volume},

@@ -16,6 +16,7 @@ namespace hull::api {
 struct HealthConfig {
     Strings test;
     std::int64_t interval = 0, timeout = 0, start_period = 0, start_interval = 0, retries = 0;
+    std::string action;  ///< ours: what unhealthy leads to: "", none, restart, stop, kill
 };
 
 /// Keys of Go's map[string]struct{}: {"80/tcp": {}}.

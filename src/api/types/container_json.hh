@@ -12,6 +12,7 @@ void fields(Visitor& visit, Of<HealthConfig> auto& value) {
     visit.omit_empty("StartPeriod", value.start_period);
     visit.omit_empty("StartInterval", value.start_interval);
     visit.omit_empty("Retries", value.retries);
+    visit.omit_empty("Action", value.action);
 }
 
 template <typename Visitor>

@@ -88,6 +88,15 @@ struct Mount {
     std::optional<TmpfsOptions> tmpfs_options;
 };
 
+/// Hull's own: one of HostConfig.Secrets.
+struct SecretUse {
+    std::string source;  ///< name of the secret
+    std::string target;  ///< file; "" with `env` is none, else /run/secrets/SOURCE
+    std::string env;     ///< variable that has it; "" is none
+    std::optional<std::int64_t> uid, gid;
+    std::optional<std::int64_t> mode;  ///< permission bits as a decimal number; absent: 0400
+};
+
 /// Docker's HostConfig, Resources included. Sizes are bytes, CPU times microseconds.
 struct HostConfig {
     Strings binds;
@@ -135,6 +144,7 @@ struct HostConfig {
     std::int64_t cpu_count = 0, cpu_percent = 0, io_maximum_iops = 0, io_maximum_bandwidth = 0;
 
     Nullable<std::vector<Mount>> mounts;
+    std::vector<SecretUse> secrets;
     Strings masked_paths, readonly_paths;  ///< null = Docker's defaults, [] = none
     std::optional<bool> init;
 };

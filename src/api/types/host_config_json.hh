@@ -102,6 +102,16 @@ void fields(Visitor& visit, Of<Mount> auto& value) {
 }
 
 template <typename Visitor>
+void fields(Visitor& visit, Of<SecretUse> auto& value) {
+    visit("Source", value.source);
+    visit.omit_empty("Target", value.target);
+    visit.omit_empty("Env", value.env);
+    visit.omit_empty("UID", value.uid);
+    visit.omit_empty("GID", value.gid);
+    visit.omit_empty("Mode", value.mode);
+}
+
+template <typename Visitor>
 void fields(Visitor& visit, Of<HostConfig> auto& value) {
     visit("Binds", value.binds);
     visit("ContainerIDFile", value.container_id_file);
@@ -169,6 +179,7 @@ void fields(Visitor& visit, Of<HostConfig> auto& value) {
     visit("IOMaximumIOps", value.io_maximum_iops);
     visit("IOMaximumBandwidth", value.io_maximum_bandwidth);
     visit.omit_empty("Mounts", value.mounts);
+    visit.omit_empty("Secrets", value.secrets);
     visit("MaskedPaths", value.masked_paths);
     visit("ReadonlyPaths", value.readonly_paths);
     visit.omit_empty("Init", value.init);
