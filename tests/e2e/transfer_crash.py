@@ -71,8 +71,10 @@ def crash(verb, name, progressed):
             sys.exit(f"hull-transfer lives on after the death of the {victim}")
         time.sleep(0.005)
     hull("images")
-    if left := os.listdir(HOME / "data/staging"):
-        sys.exit(f"left in staging after the death of the {victim}: {left}")
+    while left := os.listdir(HOME / "data/staging"):
+        if time.monotonic() > deadline:
+            sys.exit(f"left in staging after the death of the {victim}: {left}")
+        time.sleep(0.005)
     return victim
 
 
