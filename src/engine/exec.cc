@@ -237,7 +237,7 @@ api::ExecInspect Engine::Implementation::inspect_exec(const std::string& exec_id
     std::lock_guard lock(exec->mutex);
     view.running = exec->running;
     if (exec->exit_code) view.exit_code = *exec->exit_code;
-    view.pid = exec->pid;
+    view.pid = exec->running ? exec->pid : 0;  // it may be somebody else's by now
     return view;
 }
 
