@@ -9,6 +9,8 @@
 #include "compose/request.hh"
 #include "compose/values.hh"
 
+#include <poll.h>
+
 #include <algorithm>
 
 namespace hull::compose {
@@ -231,7 +233,7 @@ private:
             remember(name, *created);
             if (!options_.no_start) start(daemon, *created);
         } catch (const Error&) {
-            put_back(daemon, old, created);
+            put_back(daemon, old, created, old.name == where.name);
             throw;
         }
         hull::compose::remove_container(daemon, work_, old, true, options_.renew_anonymous_volumes);
@@ -239,10 +241,10 @@ private:
     }
 
     void put_back(client::Client& daemon, const Container& old,
-                  const std::optional<Container>& created) {
+                  const std::optional<Container>& created, bool was_renamed) {
         try {
             if (created) daemon.remove_container(created->id, true, false);
-            rename(daemon, old.id, old.name);
+            if (was_renamed) rename(daemon, old.id, old.name);
             if (old.is_running()) daemon.start_container(old.id);
             work_.reporter->event("Container", old.name, "Kept");
         } catch (const Error& error) {
@@ -260,6 +262,26 @@ private:
     Locked<std::map<std::string, std::map<int, Container>>> containers_;
 };
 
+/// A client that was killed while the daemon created a container for it leaves one that we did not
+/// see yet when we looked. True when that is what has the name, and it is gone now.
+bool remove_left_over(client::Client& daemon, const Project& project,
+                      const std::string& service_name, const std::string& name) {
+    try {
+        const api::ContainerInspect found = daemon.inspect_container(name);
+        const auto has = [&](const char* label, const std::string& value) {
+            const auto known = found.config.labels.find(label);
+            return known != found.config.labels.end() && known->second == value;
+        };
+        if (found.state.status != "created" || !has(labels::project, project.name) ||
+            !has(labels::service, service_name) || !has(labels::working_dir, project.directory))
+            return false;
+        daemon.remove_container(found.id, true, false);
+    } catch (const Error& error) {
+        return error.kind() == ErrorKind::not_found;
+    }
+    return true;
+}
+
 }  // namespace
 
 Container create_container(client::Client& daemon, const Work& work, const Project& project,
@@ -270,9 +292,19 @@ Container create_container(client::Client& daemon, const Work& work, const Proje
     if (adjust) adjust(request);
     for (const std::string& warning : request.warnings) work.reporter->warn(warning);
     work.reporter->event("Container", place.name, "Creating");
+    const auto create = [&] {
+        return daemon.create_container(request.request, place.name, service["platform"].text);
+    };
     const api::CreateResponse created = with_context(
         [&] {
-        return daemon.create_container(request.request, place.name, service["platform"].text);
+        try {
+            return create();
+        } catch (const Error& error) {
+            if (error.kind() != ErrorKind::conflict ||
+                !remove_left_over(daemon, project, service_name, place.name))
+                throw;
+            return create();
+        }
         },
         "container {}", place.name);
     for (const std::string& warning : created.warnings) work.reporter->warn(warning);
@@ -316,6 +348,34 @@ void apply_plan(const Work& work, const Project& project, const Plan& plan,
     Application(work, project, plan, image_ids, options, created).run();
 }
 
+/// Takes names away from a container that goes. Docker's daemon has no such call.
+void drain(client::Client& daemon, const Container& container) {
+    // Who has found it by then connects and is served within this time.
+    constexpr int served_ms = 300;
+    try {
+        daemon.post("/containers/" + container.id + "/drain");
+        ::poll(nullptr, 0, served_ms);
+    } catch (const Error&) {
+    }
+}
+
+/// Gives a container that was made without the service's names all of them.
+void announce(client::Client& daemon, const Project& project, const std::string& service_name,
+              const Node& service, ContainerPlace place, const Container& container) {
+    place.use_aliases = true;
+    const ContainerRequest request = make_container_request(project, service_name, service, place);
+    std::vector<Joining> joinings = request.joinings;
+    for (const auto& [network, settings] : request.request.networking_config.endpoints_config)
+        joinings.insert(joinings.begin(), Joining{network, settings});
+    for (const Joining& joining : joinings) {
+        const std::string path = "/networks/" + http::encode_percent(joining.network);
+        daemon.post(path + "/disconnect", {}, json::Object{{"Container", container.id}});
+        daemon.post(path + "/connect", {},
+                    json::Object{{"Container", container.id},
+                                 {"EndpointConfig", api::to_json(joining.settings)}});
+    }
+}
+
 void roll_service(const Work& work, const Project& project, const std::string& service_name,
                   const std::vector<ContainerChange>& changes, const std::string& image_id,
                   const UpOptions& options) {
@@ -343,6 +403,7 @@ void roll_service(const Work& work, const Project& project, const std::string& s
         };
         place.names_of = [](const std::string& other) { return std::vector<std::string>{other}; };
         place.name = old.name;
+        place.use_aliases = false;  // nobody is sent to it before it is ready
         work.reporter->event("Container", old.name, "Rolling (" + change.reason + ")");
         const std::string aside = old.id.substr(0, 12) + "_" + old.name;
         rename(daemon, old.id, aside);
@@ -351,6 +412,7 @@ void roll_service(const Work& work, const Project& project, const std::string& s
             created = create_container(daemon, work, project, service_name, service, place);
             start_container(daemon, work, *created, &project);
             wait_until_ready(daemon, work, *created, options.wait_timeout_s.value_or(60));
+            announce(daemon, project, service_name, service, place, *created);
         } catch (Error& error) {
             if (created) daemon.remove_container(created->id, true, true);
             rename(daemon, old.id, old.name);
@@ -358,6 +420,7 @@ void roll_service(const Work& work, const Project& project, const std::string& s
             error.add_context(fmt::format("service {} was rolled back", service_name));
             throw;
         }
+        drain(daemon, old);
         stop_container(daemon, work, old, options.stop_timeout_s, &project);
         hull::compose::remove_container(daemon, work, old, true, true);
         work.reporter->event("Container", created->name, "Rolled");

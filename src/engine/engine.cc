@@ -38,6 +38,7 @@ void Engine::restart_container(const std::string& name, const std::optional<std:
 void Engine::kill_container(const std::string& name, const std::string& signal) {
     implementation_->kill(name, signal);
 }
+void Engine::drain_container(const std::string& name) { implementation_->drain(name); }
 void Engine::pause_container(const std::string& name) { implementation_->pause(name, true); }
 void Engine::unpause_container(const std::string& name) { implementation_->pause(name, false); }
 void Engine::rename_container(const std::string& name, const std::string& new_name) {

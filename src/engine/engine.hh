@@ -225,6 +225,8 @@ public:
                            std::optional<int> timeout_s);
     /// `signal`: "SIGTERM", "TERM", "15"; empty: KILL.
     void kill_container(const std::string& name, const std::string& signal);
+    /// Takes its names in networks away, so that no new work finds it; it runs on. Hull's own.
+    void drain_container(const std::string& name);
     void pause_container(const std::string& name);
     void unpause_container(const std::string& name);
     void rename_container(const std::string& name, const std::string& new_name);

@@ -67,6 +67,7 @@ public:
     /// `request` names who asked, for the reason of the end.
     std::string stop(const std::string& name, const std::optional<std::string>& signal,
                      std::optional<int> timeout_s, const std::string& request = "stop");
+    void drain(const std::string& name);
     void restart(const std::string& name, const std::optional<std::string>& signal,
                  std::optional<int> timeout_s, const std::string& request = "stop");
     void kill(const std::string& name, const std::string& signal);

@@ -504,6 +504,14 @@ std::string Engine::Implementation::stop(const std::string& name,
     return stop_locked_out(*container, signal_number, seconds, request);
 }
 
+void Engine::Implementation::drain(const std::string& name) {
+    ContainerPointer container = table_.get(name);
+    std::lock_guard operation(container->operation);
+    if (!container->snapshot()->state.is_running())
+        throw Error(ErrorKind::conflict, "container {} is not running", name);
+    networks_.withdraw_names(container->id);
+}
+
 void Engine::Implementation::restart(const std::string& name,
                                      const std::optional<std::string>& signal,
                                      std::optional<int> timeout_s, const std::string& request) {

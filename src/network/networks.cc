@@ -149,6 +149,18 @@ void Networks::show(Sandbox sandbox) {
 /// What others call the container in its networks, and whom it asks for all else.
 void Networks::tell_names(const Sandbox& sandbox) {
     if (!sandbox.active || !sandbox.has_name_server) return names_.remove(sandbox.container_id);
+    names_.set(make_record(sandbox));
+}
+
+void Networks::withdraw_names(const std::string& container_id) {
+    const SandboxPointer sandbox = find_sandbox(container_id);
+    if (!sandbox || !sandbox->active || !sandbox->has_name_server) return;
+    names::Record record = make_record(*sandbox);
+    for (names::Membership& membership : record.networks) membership.names.clear();
+    names_.set(record);
+}
+
+names::Record Networks::make_record(const Sandbox& sandbox) {
     names::Record record;
     record.container_id = sandbox.container_id;
     record.forwards = false;
@@ -172,7 +184,7 @@ void Networks::tell_names(const Sandbox& sandbox) {
         sandbox.name_servers.empty() ? options_.name_servers : sandbox.name_servers;
     for (const std::string& server : servers)
         if (const auto address = IpAddress::parse(server)) record.servers.push_back(*address);
-    names_.set(record);
+    return record;
 }
 
 NetworkPointer Networks::find_network(const std::string& name) {

@@ -128,6 +128,9 @@ public:
     std::string start_alone(const std::string& container_id);
     /// The container has joined the namespace: our hold on it goes.
     void settle_start(const std::string& container_id);
+    /// Nobody finds the container by a name any more, until its next start. It stays reachable by
+    /// address, and finds others as before.
+    void withdraw_names(const std::string& container_id);
     /// The container has ended: ports and addresses are free.
     void stop_sandbox(const std::string& container_id);
 
@@ -201,6 +204,7 @@ private:
     bool uses_network_names(const Sandbox& sandbox);  ///< has a user-defined network
     bool needs_name_server(const Sandbox& sandbox);
     void tell_names(const Sandbox& sandbox);
+    names::Record make_record(const Sandbox& sandbox);
     Sandbox copy_sandbox(const std::string& container_id);
     void remove_link_later(const Endpoint& endpoint);
     void remove_links();

@@ -98,6 +98,12 @@ Response kill_container(Call& call) {
     return Response::no_content();
 }
 
+/// POST /containers/{id}/drain: 204. Hull's own: a roll takes a container's names away first.
+Response drain_container(Call& call) {
+    call.engine.drain_container(call.path("id"));
+    return Response::no_content();
+}
+
 Response pause_container(Call& call) {
     call.engine.pause_container(call.path("id"));
     return Response::no_content();
@@ -238,6 +244,7 @@ constexpr Route routes[] = {
     {"GET", "/containers/{id}/logs", nullptr, container_logs},
     {"POST", "/containers/{id}/start", start_container},
     {"POST", "/containers/{id}/stop", stop_container},
+    {"POST", "/containers/{id}/drain", drain_container},
     {"POST", "/containers/{id}/restart", restart_container},
     {"POST", "/containers/{id}/kill", kill_container},
     {"POST", "/containers/{id}/pause", pause_container},

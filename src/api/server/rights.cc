@@ -50,6 +50,7 @@ constexpr Grant grants[] = {
     {"GET", "/containers/{id}/logs", Rights::logs},
     {"POST", "/containers/{id}/start", Rights::lifecycle},
     {"POST", "/containers/{id}/stop", Rights::lifecycle},
+    {"POST", "/containers/{id}/drain", Rights::lifecycle},
     {"POST", "/containers/{id}/restart", Rights::lifecycle},
     {"POST", "/containers/{id}/kill", Rights::lifecycle},
     {"POST", "/containers/{id}/pause", Rights::lifecycle},
