@@ -193,6 +193,19 @@ TEST(Interpolation, WhatIsNoVariableIsRefused) {
               "required variable EMPTY is missing a value");
 }
 
+TEST(EnvFile, LinesWithoutANameAreRefused) {
+    for (const char* text : {"=3\n", " =3\n", "A=1\n =\n"})
+        EXPECT_NE(error_of([&] { parse_raw_env_file(text, "f"); }).find("no variable name"),
+                  std::string::npos)
+            << text;
+    for (const char* text : {"=3\n", " : 3\n", "export ", "export =1\n"})
+        EXPECT_NE(error_of([&] {
+                      parse_env_file(text, "f", [](std::string_view) { return std::nullopt; });
+                  }).find("in variable name"),
+                  std::string::npos)
+            << text;
+}
+
 TEST(EnvFile, QuotesCommentsExportAndReferences) {
     const Environment outer{{"OUT", {"o", "test"}}};
     const auto lines = parse_env_file(

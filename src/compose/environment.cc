@@ -66,7 +66,9 @@ private:
                    std::string_view("_.-[]").find(letter) != std::string_view::npos;
         };
         while (size < text_.size() && is_name(text_[size])) ++size;
-        if (size == 0) refuse("unexpected character \"{}\" in variable name", printable(text_[0]));
+        if (size == 0)
+            refuse("unexpected character \"{}\" in variable name",
+                   printable(text_.empty() ? '\n' : text_[0]));
         EnvironmentLine line{std::string(text_.substr(0, size)), std::nullopt};
         std::size_t at = size;
         while (at < text_.size() && (text_[at] == ' ' || text_[at] == '\t' || text_[at] == '\r'))
@@ -219,10 +221,11 @@ std::vector<EnvironmentLine> parse_raw_env_file(std::string_view text, std::stri
         if (line.ends_with('\r')) line.remove_suffix(1);
         if (trim(line).empty() || trim(line)[0] == '#') continue;
         const std::size_t equal = line.find('=');
-        if (equal == 0)
+        const std::string_view name = trim(line.substr(0, equal));
+        if (name.empty())
             throw Error(ErrorKind::invalid_argument, "{}:{}: no variable name on line '{}'", file,
                         number, line.substr(0, 60));
-        EnvironmentLine entry{std::string(trim(line.substr(0, equal))), std::nullopt};
+        EnvironmentLine entry{std::string(name), std::nullopt};
         if (equal != std::string_view::npos) entry.value = std::string(line.substr(equal + 1));
         lines.push_back(std::move(entry));
     }

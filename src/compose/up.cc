@@ -263,7 +263,7 @@ private:
 };
 
 /// A client that was killed while the daemon created a container for it leaves one that we did not
-/// see yet when we looked. True when that is what has the name, and it is gone now.
+/// see yet when we looked. True when that is what has the name: it is gone now, or not there yet.
 bool remove_left_over(client::Client& daemon, const Project& project,
                       const std::string& service_name, const std::string& name) {
     try {
@@ -297,13 +297,17 @@ Container create_container(client::Client& daemon, const Work& work, const Proje
     };
     const api::CreateResponse created = with_context(
         [&] {
-        try {
-            return create();
-        } catch (const Error& error) {
-            if (error.kind() != ErrorKind::conflict ||
-                !remove_left_over(daemon, project, service_name, place.name))
-                throw;
-            return create();
+        constexpr std::int64_t longest_creation_ns = 5'000'000'000;
+        for (const std::int64_t begin = monotonic_ns();;) {
+            try {
+                return create();
+            } catch (const Error& error) {
+                if (error.kind() != ErrorKind::conflict ||
+                    monotonic_ns() - begin > longest_creation_ns ||
+                    !remove_left_over(daemon, project, service_name, place.name))
+                    throw;
+            }
+            ::poll(nullptr, 0, 20);  // its name is taken before it can be seen
         }
         },
         "container {}", place.name);
