@@ -76,7 +76,10 @@ public:
     void run() {
         for (;;) {
             socket_events_ = local_events_ = 0;
-            const bool moved_in = receive() | deliver(), moved_out = collect() | send();
+            // Each of them, whatever the others did.
+            const bool received = receive(), delivered = deliver();
+            const bool collected = collect(), sent = send();
+            const bool moved_in = received || delivered, moved_out = collected || sent;
             if (is_over_) return;
             if (local_closed_ && out_.empty()) return farewell();
             if (moved_in || moved_out) continue;
