@@ -5,10 +5,11 @@ import os, resource, socket, sys, time
 container, count = sys.argv[1], int(sys.argv[2]) if len(sys.argv) > 2 else 10_000
 socket_path = os.environ["DAEMON_SOCKET"]
 pid = int(open(os.environ["DAEMON_ROOT"] + "/pid").read())
+# Events last: an attach is one, and each of those who wait for events would be told of it.
 REQUESTS = [
-    "GET /events HTTP/1.1\r\nHost: x\r\n\r\n",
-    f"GET /containers/{container}/logs?follow=1&stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n",
     f"POST /containers/{container}/attach?stream=1&stdout=1 HTTP/1.1\r\nHost: x\r\nConnection: Upgrade\r\nUpgrade: tcp\r\nContent-Length: 0\r\n\r\n",
+    f"GET /containers/{container}/logs?follow=1&stdout=1 HTTP/1.1\r\nHost: x\r\n\r\n",
+    "GET /events HTTP/1.1\r\nHost: x\r\n\r\n",
 ]
 
 
@@ -33,19 +34,20 @@ def connect(request):
 
 
 def come_and_go(number):
-    clients = [connect(REQUESTS[i % len(REQUESTS)]) for i in range(number)]
+    clients = [connect(request) for request in REQUESTS for _ in range(number // len(REQUESTS))]
     for client in clients:
         head = client.recv(4096)
         assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")), head
     top = status("VmRSS"), status("Threads")
-    for client in clients:
+    for client in reversed(clients):
         client.close()
     return top
 
 
 resource.setrlimit(resource.RLIMIT_NOFILE, (count + 1000, max(count + 1000, resource.getrlimit(resource.RLIMIT_NOFILE)[1])))
-come_and_go(30)  # what the first of each kind loads stays loaded
+come_and_go(300)  # the C library keeps the stacks of some ended threads
 threads = settled("Threads", 40)
+settled("VmRSS", 0, 2)
 before = status("VmRSS")
 top, top_threads = come_and_go(count)
 threads_after = settled("Threads", threads)
