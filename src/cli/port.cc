@@ -23,9 +23,10 @@ int run(Invocation& call) {
             const std::string wanted = fmt::format("{}/{}", digits, protocol.value_or("tcp"));
             std::erase_if(ports, [&](const PublishedPort& port) { return port.port != wanted; });
         }
-        for (const std::string& line : describe_reach(ports, asks_input_rules(call.session)))
-            text += line + "\n";
+        const Reachability way = find_reachability(call.session);
+        for (const std::string& line : describe_reach(ports, way.passes_input)) text += line + "\n";
         call.session.print(text);
+        for (const std::string& obstacle : way.obstacles) call.session.complain(obstacle);
         return 0;
     }
     if (words.size() == 1) {

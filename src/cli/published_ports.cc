@@ -59,12 +59,18 @@ std::vector<std::string> describe_reach(const std::vector<PublishedPort>& ports,
     return lines;
 }
 
-bool asks_input_rules(Session& session) {
+Reachability find_reachability(Session& session) {
     const json::Value info =
         session.ask([](client::Client& daemon) { return daemon.get("/info", {}); });
-    if (!info["SecurityOptions"].is_array()) return false;
-    const std::vector<std::string> words = info["SecurityOptions"].as_strings();
-    return std::find(words.begin(), words.end(), "name=publish-through-input") != words.end();
+    Reachability result;
+    if (info["SecurityOptions"].is_array())
+        for (const std::string& option : info["SecurityOptions"].as_strings())
+            result.passes_input = result.passes_input || option == "name=publish-through-input";
+    if (info["Warnings"].is_array())
+        for (const std::string& warning : info["Warnings"].as_strings())
+            if (warning.find("drops forwarded packets") != std::string::npos)
+                result.obstacles.push_back(warning);
+    return result;
 }
 
 }  // namespace hull::cli

@@ -25,7 +25,11 @@ std::vector<PublishedPort> list_published_ports(const json::Value& container);
 /// rules come first.
 std::vector<std::string> describe_reach(const std::vector<PublishedPort>& ports, bool passes_input);
 
-/// Whether the daemon leaves what comes from outside to the host's input rules.
-bool asks_input_rules(Session& session);
+/// What the daemon knows of the way to it.
+struct Reachability {
+    bool passes_input = false;           ///< the host's input rules come first
+    std::vector<std::string> obstacles;  ///< warnings of other firewalls
+};
+Reachability find_reachability(Session& session);
 
 }  // namespace hull::cli

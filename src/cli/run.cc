@@ -36,7 +36,9 @@ void tell_reach(Session& session, const std::string& id) {
         const auto ports = list_published_ports(
             session.ask([&](client::Client& daemon) { return daemon.inspect_container_json(id); }));
         if (ports.empty()) return;
-        const auto lines = describe_reach(ports, asks_input_rules(session));
+        const Reachability way = find_reachability(session);
+        const auto lines = describe_reach(ports, way.passes_input);
+        for (const std::string& obstacle : way.obstacles) session.complain(obstacle);
         for (std::size_t i = 0; i < lines.size() && i < most_lines; ++i)
             session.complain("published " + lines[i]);
         if (lines.size() > most_lines)

@@ -495,6 +495,11 @@ api::SystemInfo Engine::Implementation::info() {
         info.warnings.push_back("WARNING: No memory limit support");
     else if (!host_.has_swap_limit)
         info.warnings.push_back("WARNING: No swap limit support");
+    for (const std::string& obstacle : network::Networks::list_obstacles())
+        info.warnings.push_back(
+            fmt::format("WARNING: {} drops forwarded packets: containers reach the world, and are "
+                        "reached, only as far as its rules accept (docs/networks.md)",
+                        obstacle));
     return info;
 }
 

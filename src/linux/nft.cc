@@ -413,6 +413,33 @@ bool has_nft_table(NetlinkSocket& socket, const std::string& table, std::uint8_t
     return true;
 }
 
+std::vector<NftDroppingChain> list_dropping_chains(NetlinkSocket& socket, std::uint32_t hook) {
+    std::vector<NftDroppingChain> found;
+    NetlinkMessage message(message_type(NFT_MSG_GETCHAIN), 0, "firewall chains");
+    message.header(nfgenmsg{NFPROTO_UNSPEC, NFNETLINK_V0, 0});
+    socket.dump(std::move(message), [&](const NetlinkReply& reply) {
+        NftDroppingChain chain;
+        bool is_at_hook = false;
+        std::uint32_t policy = NF_ACCEPT;
+        const auto family = reply.header<nfgenmsg>().nfgen_family;
+        for_each_attribute(reply.attributes(sizeof(nfgenmsg)), [&](const NetlinkAttribute& part) {
+            if (part.type == NFTA_CHAIN_TABLE) chain.table = part.text();
+            if (part.type == NFTA_CHAIN_NAME) chain.chain = part.text();
+            if (part.type == NFTA_CHAIN_POLICY) policy = be32toh(part.get<std::uint32_t>());
+            if (part.type == NFTA_CHAIN_HOOK)
+                for_each_attribute(part.value, [&](const NetlinkAttribute& of_hook) {
+                    if (of_hook.type == NFTA_HOOK_HOOKNUM)
+                        is_at_hook = be32toh(of_hook.get<std::uint32_t>()) == hook;
+                });
+        });
+        if (!is_at_hook || policy != NF_DROP) return;
+        if (family != NFPROTO_IPV4 && family != NFPROTO_IPV6 && family != NFPROTO_INET) return;
+        chain.family = family == NFPROTO_IPV4 ? "ip" : family == NFPROTO_IPV6 ? "ip6" : "inet";
+        found.push_back(std::move(chain));
+    });
+    return found;
+}
+
 // ---------------------------------------------------------------- conntrack
 
 namespace {

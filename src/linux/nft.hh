@@ -135,6 +135,13 @@ NftNotice read_nft_notice(const NetlinkReply& reply);
 /// Does the table exist?
 bool has_nft_table(NetlinkSocket& socket, const std::string& table, std::uint8_t family = 1);
 
+/// A base chain of anybody's that drops what its rules do not accept.
+struct NftDroppingChain {
+    std::string family, table, chain;  ///< as nft(8) writes them: "ip", "filter", "FORWARD"
+};
+/// Those at hook `hook` (NF_INET_FORWARD).
+std::vector<NftDroppingChain> list_dropping_chains(NetlinkSocket& socket, std::uint32_t hook);
+
 /// Makes the kernel forget tracked connections whose original destination was `port` of
 /// `protocol`, so that they are not answered by what was there before (R61).
 void forget_connections(NetlinkSocket& socket, std::uint8_t protocol, std::uint16_t port);

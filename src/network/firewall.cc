@@ -5,10 +5,13 @@
 #include "base/sys.hh"
 #include "network/firewall_rules.hh"
 
+#include <netinet/in.h>  // before the kernel's headers, which then leave these names alone
+
+#include <linux/netfilter.h>
 #include <linux/netfilter/nfnetlink.h>
 #include <linux/netlink.h>
-#include <netinet/in.h>
 #include <poll.h>
+#include <sys/socket.h>
 
 #include <cerrno>
 
@@ -61,6 +64,9 @@ void Firewall::rebuild() {
         if (is_made_) throw;
         throw_without_nftables(error);
     }
+    if (!is_made_)
+        for (const std::string& obstacle : list_obstacles())
+            log::warning("{} drops forwarded packets: containers need a rule there", obstacle);
     is_made_ = true;
     if (!watcher_.joinable()) watcher_ = std::thread([this] { watch(); });
 }
@@ -148,6 +154,19 @@ void Firewall::remove_forwards(std::span<const Forward> forwards) {
     }
 }
 
+std::vector<std::string> Firewall::list_obstacles() {
+    std::vector<std::string> obstacles;
+    try {
+        NetlinkSocket socket(NETLINK_NETFILTER);
+        for (const auto& other : linux_::list_dropping_chains(socket, NF_INET_FORWARD))
+            obstacles.push_back(
+                fmt::format("chain {} of table {} {}", other.chain, other.family, other.table));
+    } catch (const Error& error) {
+        log::debug("chains of other firewalls: {}", error.message());
+    }
+    return obstacles;
+}
+
 void Firewall::reset(std::vector<BridgeRules> bridges, std::vector<Forward> forwards) {
     std::lock_guard lock(mutex_);
     bridges_.clear();
@@ -173,13 +192,16 @@ void Firewall::watch() {
     constexpr int settle_ms = 50, retry_ms = 500;
     try {
         NetlinkSocket notices(NETLINK_NETFILTER);
+        // Ten thousand ports of ours make as many notices; memory is taken only while they wait.
+        constexpr int room = 64 << 20;
+        ::setsockopt(notices.fd(), SOL_SOCKET, SO_RCVBUFFORCE, &room, sizeof room);
         notices.join_group(NFNLGRP_NFTABLES);
         std::uint32_t our_port = 0;
         {
             std::lock_guard lock(mutex_);
             our_port = socket_->port();
         }
-        bool damaged = false;
+        bool damaged = false, lost = false;
         int wait_ms = -1;
         for (;;) {
             pollfd waits[] = {{notices.fd(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
@@ -191,16 +213,23 @@ void Firewall::watch() {
                     if (reply.port == our_port || notice.table != table_) return;
                     damaged = true;
                 });
-                damaged = damaged || !complete;
-                wait_ms = damaged ? settle_ms : -1;
+                lost = lost || !complete;
+                wait_ms = damaged || lost ? settle_ms : -1;
                 continue;
             }
-            if (!damaged) continue;
+            if (!damaged && !lost) continue;
             std::lock_guard lock(mutex_);
             try {
+                // What was lost may have been all ours: putting the table back for it would cause
+                // the same again, without end.
+                if (!damaged && (!is_made_ || linux_::has_nft_table(*socket_, table_))) {
+                    lost = false;
+                    wait_ms = -1;
+                    continue;
+                }
                 if (is_made_) rebuild();
                 log::info("firewall table {} was changed by somebody and is put back", table_);
-                damaged = false;
+                damaged = lost = false;
                 wait_ms = -1;
             } catch (const Error& error) {
                 log::warning("putting firewall table {} back: {}", table_, error.message());

@@ -63,6 +63,10 @@ public:
     /// What a new daemon wants, in one batch; replaces what an earlier one has left.
     void reset(std::vector<BridgeRules> bridges, std::vector<Forward> forwards);
 
+    /// Chains of others that drop forwarded packets unless a rule of theirs lets them pass, which
+    /// ours cannot overrule: "chain FORWARD of table ip filter". Empty where that cannot be told.
+    static std::vector<std::string> list_obstacles();
+
     const std::string& table() const { return table_; }
 
 private:

@@ -291,10 +291,7 @@ void Networks::restore_sandbox(const Sandbox& sandbox, const std::map<std::strin
                           sandbox.name_server_port);
         if (next.name_server_port != sandbox.name_server_port) publish(std::move(next));
     }
-    const bool has_v4 = gateway_endpoint(sandbox, false), has_v6 = gateway_endpoint(sandbox, true);
-    ports_.restore(
-        sandbox.container_name, sandbox.ports,
-        [&](const PublishedPort& port) { return is_relayed(port, has_v4, has_v6); }, kept_sockets);
+    hold_ports(sandbox, kept_sockets);
     relay_.add(relays_of(sandbox));
     std::vector<Forward> more = forwards_of(sandbox);
     forwards.insert(forwards.end(), more.begin(), more.end());

@@ -150,6 +150,8 @@ public:
     std::optional<IpAddress> host_gateway(const Sandbox& sandbox);
     /// Its endpoint that the default route leaves by; null when there is none.
     const Endpoint* gateway_endpoint(const Sandbox& sandbox, bool is_v6);
+    /// See Firewall::list_obstacles.
+    static std::vector<std::string> list_obstacles() { return Firewall::list_obstacles(); }
     HostLinks& host() { return host_; }
     const Options& options() const { return options_; }
 
@@ -194,6 +196,7 @@ private:
     bool through_input() const { return options_.publish_through_input; }
     bool is_relayed(const PublishedPort& port, bool has_v4, bool has_v6) const;
     std::vector<RelayedPort> relays_of(const Sandbox& sandbox);
+    void hold_ports(const Sandbox& sandbox, std::map<std::string, Fd>& kept_sockets);
     void open_ports(const Sandbox& sandbox);
     void close_ports(const Sandbox& sandbox);
     void move_ports(const Sandbox& before, const Sandbox& after);

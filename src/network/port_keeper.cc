@@ -61,6 +61,11 @@ Fd PortKeeper::bind(const PublishedPort& port, bool listens, Reach reach) {
     const int protocol = port.protocol == "sctp" ? IPPROTO_SCTP : 0;
     Fd socket(::socket(family, (is_udp ? SOCK_DGRAM : SOCK_STREAM) | SOCK_CLOEXEC, protocol));
     if (!socket) {
+        if (errno == EMFILE || errno == ENFILE)
+            throw Error(ErrorKind::unavailable,
+                        "no descriptor is left for host port {}/{}: hulld needs one for each, "
+                        "raise its limit of open files (LimitNOFILE, ulimit -n)",
+                        spoken(port), port.protocol);
         if (port.protocol == "sctp") return {};  // no SCTP on the host: nobody can have the port
         throw_errno(errno, "socket");
     }
@@ -163,7 +168,7 @@ bool PortKeeper::try_claim(const std::string& owner, const std::vector<Published
         sockets = open_sockets(ports, is_relayed, none, false);
     } catch (const Error& error) {
         // Another port would fail like this one.
-        if (error.error_number() == EMFILE || error.error_number() == ENFILE) throw;
+        if (error.kind() == ErrorKind::unavailable) throw;
         reason = error.message();
         if (error.error_number() == EADDRINUSE)
             reason += " by a program of this host";
@@ -226,7 +231,8 @@ void PortKeeper::restore(const std::string& owner, const std::vector<PublishedPo
 std::shared_ptr<const Fd> PortKeeper::find_socket(const PublishedPort& port) {
     std::lock_guard lock(mutex_);
     const auto found = held_.find(key_of(port));
-    return found == held_.end() || !*found->second.socket ? nullptr : found->second.socket;
+    if (found == held_.end() || !found->second.socket || !*found->second.socket) return nullptr;
+    return found->second.socket;
 }
 
 void PortKeeper::release(const std::vector<PublishedPort>& ports) {

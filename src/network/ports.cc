@@ -158,7 +158,27 @@ bool matches(const PortRequest& rule, const PublishedPort& port) {
            (rule.host.first == 0 || rule.host.first == port.host_port);
 }
 
+/// Leaves of the ports those of all addresses whose other family is among `gone`. False: none.
+bool keep_halves(Sandbox& sandbox, const std::vector<PublishedPort>& gone) {
+    std::erase_if(sandbox.ports, [&](const PublishedPort& port) {
+        return std::none_of(gone.begin(), gone.end(), [&](const PublishedPort& other) {
+            return port.host_ip.is_unspecified() && other.host_ip.is_unspecified() &&
+                   port.host_ip.is_v6() != other.host_ip.is_v6() &&
+                   port.protocol == other.protocol && port.host_port == other.host_port;
+        });
+    });
+    return !sandbox.ports.empty();
+}
+
 }  // namespace
+
+/// Takes the ports of a running container that it has had before.
+void Networks::hold_ports(const Sandbox& sandbox, std::map<std::string, Fd>& kept_sockets) {
+    const bool has_v4 = gateway_endpoint(sandbox, false), has_v6 = gateway_endpoint(sandbox, true);
+    ports_.restore(
+        sandbox.container_name, sandbox.ports,
+        [&](const PublishedPort& port) { return is_relayed(port, has_v4, has_v6); }, kept_sockets);
+}
 
 SandboxPointer Networks::change_ports(const std::string& container_id,
                                       const std::vector<PortRequest>& added,
@@ -190,6 +210,14 @@ SandboxPointer Networks::change_ports(const std::string& container_id,
         throw;
     }
     ports_.release(leaving.ports);
+    if (Sandbox halves = next; keep_halves(halves, leaving.ports)) {
+        // One socket served both families: what stays gets its own.
+        close_ports(halves);
+        ports_.release(halves.ports);
+        std::map<std::string, Fd> none;
+        hold_ports(halves, none);
+        open_ports(halves);
+    }
     if (!coming.ports.empty())
         for (const Endpoint& endpoint : next.endpoints)
             if (auto link = host_.find_link(endpoint.host_link); link && link->master != 0)

@@ -142,14 +142,17 @@ void RelayKeeper::add(const std::vector<RelayedPort>& ports) {
 
 /// Answers to removals are all that hull-relay says after its greeting.
 void RelayKeeper::send_removal(const std::vector<std::string>& keys) {
-    json::Array list;
-    for (const std::string& key : keys) list.push_back(key);
-    sys::send_with_fds(control_.get(),
-                       json::dump(json::Object{{"order", "remove"}, {"keys", std::move(list)}}),
-                       {});
-    for (;;) {
+    constexpr std::size_t most_keys = 1000;  // of one packet
+    for (std::size_t first = 0; first < keys.size(); first += most_keys) {
+        const std::size_t last = std::min(keys.size(), first + most_keys);
+        json::Array list;
+        for (std::size_t i = first; i < last; ++i) list.push_back(keys[i]);
+        sys::send_with_fds(control_.get(),
+                           json::dump(json::Object{{"order", "remove"}, {"keys", std::move(list)}}),
+                           {});
         std::vector<Fd> sockets;
-        if (!receive(control_.get(), sockets)["removed"].is_null()) return;
+        while (receive(control_.get(), sockets)["removed"].is_null()) {
+        }
     }
 }
 
