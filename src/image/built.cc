@@ -9,6 +9,8 @@
 #include "oci/reference.hh"
 #include "store/space.hh"
 
+#include <algorithm>
+
 namespace hull::image {
 
 std::optional<BuiltLayer> Images::add_layer(int input_fd, store::Lease& lease, StopEvent* stop) {
@@ -77,10 +79,29 @@ std::string Images::add_image(const NewImage& image) {
         descriptor.digest = oci::Digest::parse(layer.blob);
         descriptor.size = static_cast<std::int64_t>(layer.blob_bytes);
     }
+    const std::string manifest_text = json::dump(oci::to_json(manifest));
+    std::vector<Event> events;
+    const auto tell_tags = [&](const Image& made) {
+        for (const std::string& reference : references)
+            events.push_back({"tag", made.id, oci::Reference::parse(reference).familiar(),
+                              made.config.config.labels});
+    };
+    // What is there under these names costs no wait for the disk.
+    const ImagePointer known = find_image(oci::Digest::of(image.config).str());
+    if (known && known->manifest_digest == oci::Digest::of(manifest_text).str() &&
+        (image.parent.empty() || !known->parent.empty()) &&
+        std::all_of(references.begin(), references.end(), [&](const std::string& reference) {
+            const std::string name = oci::Reference::parse(reference).familiar();
+            return std::find(known->repo_tags.begin(), known->repo_tags.end(), name) !=
+                   known->repo_tags.end();
+        })) {
+        tell_tags(*known);
+        emit(events);
+        return known->id;
+    }
     const std::string id = store_.put_blob(image.config, oci::media_type::oci_config, lease);
     const std::string manifest_digest =
-        store_.put_blob(json::dump(oci::to_json(manifest)), oci::media_type::oci_manifest, lease);
-    std::vector<Event> events;
+        store_.put_blob(manifest_text, oci::media_type::oci_manifest, lease);
     {
         const std::lock_guard changing(change_mutex_);
         db::Transaction transaction = database_.begin();
@@ -92,9 +113,7 @@ std::string Images::add_image(const NewImage& image) {
         transaction.commit();
         database_.sync();
         reload();
-        const auto labels = get_image(id)->config.config.labels;
-        for (const std::string& reference : references)
-            events.push_back({"tag", id, oci::Reference::parse(reference).familiar(), labels});
+        tell_tags(*get_image(id));
     }
     emit(events);
     return id;
