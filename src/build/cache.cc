@@ -142,7 +142,11 @@ void Cache::remove(const std::vector<std::string>& keys) {
     for (const std::string& key : keys) records->erase(key);
 }
 
-bool Cache::is_in_use(const std::string& key) const { return turns_.lock()->holders.contains(key); }
+bool Cache::is_in_use(const std::string& key) const {
+    const auto turns = turns_.lock();
+    const auto holder = turns->holders.lower_bound(key);
+    return holder != turns->holders.end() && holder->first.starts_with(key);
+}
 
 Path Cache::listing_path(const std::string& slot, const std::string& name) const {
     return join(listings_, sha256_hex(slot + '\0' + name));

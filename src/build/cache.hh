@@ -45,7 +45,7 @@ public:
     std::optional<CacheRecord> peek(const std::string& key) const;
     /// Forgets records; their layers go with the next garbage collection.
     void remove(const std::vector<std::string>& keys);
-    /// Whether anybody is just using the record.
+    /// Whether anybody has the turn of that key, or of one that begins with it.
     bool is_in_use(const std::string& key) const;
 
     /// The inputs that the step at this place of this Dockerfile had the last time.

@@ -60,21 +60,28 @@ void StageRun::add_mount_inputs(StepInputs& inputs, const dockerfile::Run& run) 
     }
 }
 
+/// The tree that `from` of a mount names.
+linux_::OverlayPlan StageRun::plan_source(const dockerfile::Mount& mount) {
+    if (is_directory(mount)) {
+        const auto* given = mount.from.empty() ? nullptr : build_.find_context(mount.from);
+        linux_::OverlayPlan plan;
+        plan.lowers.push_back({linux_::LowerLayer::Kind::directory,
+                               given ? given->directory : build_.context().directory});
+        return plan;
+    }
+    const auto stage = build_.find_source_stage(mount.from, stage_);
+    return build_.store().prepare_rootfs(stage ? build_.wait_for_stage(*stage).diff_ids()
+                                               : build_.get_image(mount.from, "", stage_)->diff_ids,
+                                         "", "");
+}
+
 void StageRun::mount_bind(const dockerfile::Mount& mount, StepMounts& step) {
     const std::string target = absolute(mount.target);
     const auto* given = mount.from.empty() ? nullptr : build_.find_context(mount.from);
     const Path& directory = given ? given->directory : build_.context().directory;
     if (is_directory(mount) && mount.read_only)
         return step.add("bind", resolve_inside(directory, mount.source), target, true);
-    linux_::OverlayPlan plan;
-    if (is_directory(mount)) {
-        plan.lowers.push_back({linux_::LowerLayer::Kind::directory, directory});
-    } else if (const auto stage = build_.find_source_stage(mount.from, stage_)) {
-        plan = build_.store().prepare_rootfs(build_.wait_for_stage(*stage).diff_ids(), "", "");
-    } else {
-        plan = build_.store().prepare_rootfs(build_.get_image(mount.from, "", stage_)->diff_ids, "",
-                                             "");
-    }
+    linux_::OverlayPlan plan = plan_source(mount);
     step.directories.emplace_back(build_.new_directory("mounts"));
     step.add(
         "bind",
@@ -82,27 +89,47 @@ void StageRun::mount_bind(const dockerfile::Mount& mount, StepMounts& step) {
         target, mount.read_only);
 }
 
-/// A directory that outlives the build, by its id.
+/// A directory that outlives the build, by its id; it begins as what `from` has at `source`.
 void StageRun::mount_cache(const dockerfile::Mount& mount, StepMounts& step) {
-    if (!mount.from.empty())
-        throw Error(ErrorKind::unsupported,
-                    "--mount=type=cache with from= is not supported yet: copy what the cache "
-                    "starts with in the step");
-    const std::string id = sha256_hex(mount.id.empty() ? absolute(mount.target) : mount.id);
-    if (mount.sharing != dockerfile::CacheSharing::shared)
-        step.turns.push_back(
-            std::make_unique<Cache::Turn>(build_.cache(), "cache mount " + id, build_.stop()));
+    const std::string scope = build_.find_build_argument("BUILDKIT_CACHE_MOUNT_NS").value_or("");
+    const std::string id = sha256_hex((scope.empty() ? "" : scope + "/") +
+                                      (mount.id.empty() ? absolute(mount.target) : mount.id));
+    const bool is_shared = mount.sharing == dockerfile::CacheSharing::shared;
+    // Whoever has a turn keeps it from being pruned; those who share do not wait for each other.
+    step.turns.push_back(std::make_unique<Cache::Turn>(
+        build_.cache(), "cache mount " + id + (is_shared ? " " + random_hex(8) : ""),
+        build_.stop()));
     const Path path = join(join(build_.options().data_root, "build/cache"), id);
-    if (!sys::find_stat(path)) {
-        sys::mkdir(path, 0755);
-        if (::chown(path.c_str(), mount.uid.value_or(0), mount.gid.value_or(0)) != 0 ||
-            ::chmod(path.c_str(), mount.mode.value_or(0755)) != 0)
-            throw_errno(errno, "preparing {}", path);
-        replace_file(path + ".json", absolute(mount.target), 0600);
-    }
+    if (!sys::find_stat(path)) make_cache(mount, path);
     // When it was used last is what its inode says.
     ::utimensat(AT_FDCWD, path.c_str(), nullptr, 0);
     step.add("bind", path, absolute(mount.target), mount.read_only);
+}
+
+void StageRun::make_cache(const dockerfile::Mount& mount, const Path& path) {
+    const Cache::Turn turn(build_.cache(), "making cache mount " + path, build_.stop());
+    if (sys::find_stat(path)) return;
+    const TemporaryDirectory directory(build_.new_directory("temporary"));
+    const Path made = join(directory.path(), "cache");
+    if (!mount.from.empty()) {
+        files::Request request;
+        request.verb = files::Verb::copy_up;
+        request.rootfs = plan_source(mount);
+        request.mounts.push_back({made, "/" + mount.source});
+        build_.run_files(std::move(request), -1);
+        if (!sys::find_stat(made))
+            throw Error(ErrorKind::not_found, "{} has no directory {} for a cache to begin with",
+                        mount.from, mount.source);
+    } else {
+        sys::mkdir(made, 0755);
+    }
+    const bool has_owner = mount.uid || mount.gid || mount.from.empty();
+    const bool has_mode = mount.mode || mount.from.empty();
+    if ((has_owner && ::chown(made.c_str(), mount.uid.value_or(0), mount.gid.value_or(0)) != 0) ||
+        (has_mode && ::chmod(made.c_str(), mount.mode.value_or(0755)) != 0))
+        throw_errno(errno, "preparing {}", path);
+    replace_file(path + ".json", absolute(mount.target), 0600);
+    sys::rename(made, path);
 }
 
 void StageRun::mount_secret(const dockerfile::Mount& mount, StepMounts& step) {

@@ -107,7 +107,9 @@ private:
     StepMounts prepare_mounts(const dockerfile::Run& run, const dockerfile::RunPlan& plan);
     bool is_directory(const dockerfile::Mount& mount) const;
     void mount_bind(const dockerfile::Mount& mount, StepMounts& step);
+    linux_::OverlayPlan plan_source(const dockerfile::Mount& mount);
     void mount_cache(const dockerfile::Mount& mount, StepMounts& step);
+    void make_cache(const dockerfile::Mount& mount, const Path& path);
     void mount_secret(const dockerfile::Mount& mount, StepMounts& step);
     void mount_agent(const dockerfile::Mount& mount, StepMounts& step, std::size_t number);
 
