@@ -240,21 +240,40 @@ void Build::need(std::size_t stage) {
     const dockerfile::Stage& source = file_.stages[stage];
     const std::string base_name = expand_global(source.base);
     const auto base = dockerfile::find_base_stage(file_, base_name, stage);
-    if (base && !find_context(base_name)) need(*base);
-    for (const dockerfile::Instruction& instruction : source.instructions) {
-        if (const auto* copy = std::get_if<dockerfile::Copy>(&instruction.value)) {
-            if (!copy->from.empty())
-                if (const auto from = find_source_stage(copy->from, stage)) need(*from);
-        } else if (const auto* run = std::get_if<dockerfile::Run>(&instruction.value)) {
-            const auto expanded = dockerfile::expand_instruction(
-                instruction, [this](std::string_view name) { return find_global(name); },
-                file_.directives.escape);
-            static_cast<void>(run);
-            for (const dockerfile::Mount& mount : std::get<dockerfile::Run>(expanded.value).mounts)
-                if (!mount.from.empty())
-                    if (const auto from = find_source_stage(mount.from, stage)) need(*from);
-        }
+    if (base && !find_context(base_name))
+        need(*base);
+    else
+        need_trigger_sources(base_name, stage);
+    for (const dockerfile::Instruction& instruction : source.instructions)
+        need_sources(instruction, stage);
+}
+
+/// What the triggers of an image that is here take files from. Its FROM says what is wrong with it.
+void Build::need_trigger_sources(const std::string& base, std::size_t stage) {
+    image::ImagePointer image;
+    try {
+        image = images().find_image(base);
+    } catch (const Error&) {
+        return;
     }
+    if (!image) return;
+    for (const std::string& trigger : image->config.config.on_build)
+        need_sources(dockerfile::parse_trigger(trigger), stage);
+}
+
+/// The stages that an instruction of `stage` takes files from.
+void Build::need_sources(const dockerfile::Instruction& instruction, std::size_t stage) {
+    const auto add = [&](const std::string& name) {
+        if (name.empty()) return;
+        if (const auto from = find_source_stage(name, stage)) need(*from);
+    };
+    if (const auto* copy = std::get_if<dockerfile::Copy>(&instruction.value)) add(copy->from);
+    if (!std::holds_alternative<dockerfile::Run>(instruction.value)) return;
+    const auto expanded = dockerfile::expand_instruction(
+        instruction, [this](std::string_view name) { return find_global(name); },
+        file_.directives.escape);
+    for (const dockerfile::Mount& mount : std::get<dockerfile::Run>(expanded.value).mounts)
+        add(mount.from);
 }
 
 void Build::plan() {
@@ -286,7 +305,16 @@ void Build::announce(std::size_t stage, std::size_t step, std::string_view text)
 
 // ---------------------------------------------------------------- running
 
-const StageState& Build::wait_for_stage(std::size_t stage) { return results_.at(stage).get(); }
+const StageState& Build::wait_for_stage(std::size_t stage) {
+    const auto result = results_.find(stage);
+    if (result == results_.end())
+        throw Error(
+            ErrorKind::unsupported,
+            "only a trigger of an image that was not here when the build began names stage "
+            "{}: build again, now that it is",
+            file_.stages[stage].name.empty() ? std::to_string(stage) : file_.stages[stage].name);
+    return result->second.get();
+}
 
 void Build::run_stage(std::size_t stage) {
     try {

@@ -93,6 +93,8 @@ private:
     void read_globals();
     void plan();
     void need(std::size_t stage);
+    void need_trigger_sources(const std::string& base, std::size_t stage);
+    void need_sources(const dockerfile::Instruction& instruction, std::size_t stage);
     void import_caches();
     std::size_t speaker_of(std::size_t stage) const;
     void run_stage(std::size_t stage);

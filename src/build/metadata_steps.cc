@@ -19,6 +19,8 @@ void StageRun::apply(const dockerfile::Arg& arg) {
         std::optional<std::string> value = build_.find_build_argument(argument.name);
         if (!value) value = argument.value;
         if (!value) value = build_.find_global(argument.name);
+        // One of the stage below, declared again, keeps its value.
+        if (!value && state_.find_argument(argument.name)) continue;
         state_.set_argument(argument.name, std::move(value));
     }
 }

@@ -28,11 +28,15 @@ std::optional<std::string> StageState::find_environment(std::string_view name) c
     return std::nullopt;
 }
 
-std::optional<std::string> StageState::find_variable(std::string_view name) const {
-    if (auto value = find_environment(name)) return value;
+std::optional<std::string> StageState::find_argument(std::string_view name) const {
     for (auto argument = arguments.rbegin(); argument != arguments.rend(); ++argument)
         if (argument->first == name) return argument->second;
     return std::nullopt;
+}
+
+std::optional<std::string> StageState::find_variable(std::string_view name) const {
+    if (auto value = find_environment(name)) return value;
+    return find_argument(name);
 }
 
 void StageState::set_environment(const std::string& name, const std::string& value) {

@@ -26,6 +26,7 @@ struct StageState {
     std::vector<std::string> diff_ids() const;
     std::optional<std::string> find_variable(std::string_view name) const;  ///< ENV, then ARG
     std::optional<std::string> find_environment(std::string_view name) const;
+    std::optional<std::string> find_argument(std::string_view name) const;
     void set_environment(const std::string& name, const std::string& value);
     void set_argument(const std::string& name, std::optional<std::string> value);
 
