@@ -61,6 +61,20 @@ std::string chosen_detach_keys(Session& session, const Arguments& arguments) {
     return keys;
 }
 
+namespace {
+
+/// A container that ended between our look at it and the attach may be started again one day, and
+/// the stream would wait for that. One that ended after the attach has ended the stream as well.
+void require_life(client::Client& daemon, const std::string& id,
+                  const client::Connection& connection) {
+    constexpr int moment_ms = 500;
+    if (Session::from_daemon([&] { return daemon.inspect_container(id); }).state.running) return;
+    if (sys::poll_one(connection.fd.get(), POLLIN, moment_ms)) return;
+    throw Error(ErrorKind::conflict, "cannot attach to a stopped container, start it first");
+}
+
+}  // namespace
+
 AttachResult attach(Session& session, const AttachPlan& plan) {
     client::Client& daemon = session.daemon();
     // From here on a signal for the program waits until there is a program.
@@ -77,6 +91,8 @@ AttachResult attach(Session& session, const AttachPlan& plan) {
     client::Client waiter = session.make_client();
     http::ClientResponse waiting =
         Session::from_daemon([&] { return waiter.start_wait(plan.id, plan.wait_condition); });
+
+    if (!plan.start) require_life(daemon, plan.id, connection);
 
     std::optional<RawMode> raw;
     if (plan.terminal && plan.use_stdin && is_terminal(STDIN_FILENO)) raw.emplace(STDIN_FILENO);
