@@ -96,7 +96,7 @@ int restrict_to_tree(int directory, std::span<const int> readable) {
     return abi;
 }
 
-int restrict_to_tools(int directory, std::span<const int> tools, int null_device) {
+int restrict_to_tools(int directory, std::span<const int> tools, std::span<const int> devices) {
     const int abi = landlock_abi();
     if (abi < 2) return 0;
     constexpr std::uint64_t execute = bit(0), make_link = bit(12);
@@ -107,7 +107,8 @@ int restrict_to_tools(int directory, std::span<const int> tools, int null_device
     allow_beneath(rules, directory,
                   (file_rights | make_dir | remove_dir | make_link | refer) & ruleset.files);
     for (const int other : tools) allow_beneath(rules, other, execute | read_file | read_dir);
-    allow_beneath(rules, null_device, (read_file | write_file | truncate_file) & ruleset.files);
+    for (const int device : devices)
+        allow_beneath(rules, device, (read_file | write_file | truncate_file) & ruleset.files);
     enter(rules);
     return abi;
 }

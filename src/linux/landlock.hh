@@ -18,7 +18,7 @@ int restrict_to_directory(int directory, bool network);
 int restrict_to_tree(int directory, std::span<const int> readable);
 
 /// For programs of this machine that work in `directory`: they run and read what is below `tools`,
-/// and may use `null_device`.
-int restrict_to_tools(int directory, std::span<const int> tools, int null_device);
+/// and may read and write `devices`.
+int restrict_to_tools(int directory, std::span<const int> tools, std::span<const int> devices);
 
 }  // namespace hull::linux_

@@ -286,15 +286,20 @@ void enter_tool_sandbox(uid_t uid, int directory) {
         tools.push_back(fd.get());
         opened.push_back(std::move(fd));
     }
-    const Fd null(::open("/dev/null", O_PATH | O_CLOEXEC));
-    if (!null) throw_errno(errno, "/dev/null");
+    std::vector<int> devices;
+    for (const char* device : {"/dev/null", "/dev/urandom"}) {
+        Fd fd(::open(device, O_PATH | O_CLOEXEC));
+        if (!fd) throw_errno(errno, "{}", device);
+        devices.push_back(fd.get());
+        opened.push_back(std::move(fd));
+    }
     if (::prctl(PR_SET_NO_NEW_PRIVS, 1, 0, 0, 0) != 0) throw_errno(errno, "setting no_new_privs");
     drop_user(uid);
     drop_capabilities();
     ::prctl(PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
     constexpr rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
-    restrict_to_tools(directory, tools, null.get());
+    restrict_to_tools(directory, tools, devices);
 }
 
 }  // namespace hull::linux_
