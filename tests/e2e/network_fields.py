@@ -15,6 +15,8 @@ def get(path):
 
 
 def spoken(name, value):
+    if name == "IPAM":  # the docker CLI sends subnets in no order
+        value = {**value, "Config": sorted(value["Config"], key=lambda config: ":" in config["Subnet"])}
     if name in ("Id", "NetworkID", "EndpointID", "SandboxID"):
         return len(value)
     if name in ("Created", "SandboxKey"):
