@@ -10,7 +10,7 @@ def look(name):
     short_id = container["Id"][:12]
     if config["Hostname"] == short_id:
         config["Hostname"] = ""
-    config["Labels"] = {name: value for name, value in (config["Labels"] or {}).items() if not name.startswith("com.docker.compose.")}
+    config["Labels"] = {name: value for name, value in (config["Labels"] or {}).items() if not name.startswith(("com.docker.compose.", "hull.compose."))}
     # Compose gives the service's name as an alias.
     own = (short_id, container["Name"][1:])
     networks = {name: {"Aliases": sorted(set(endpoint["Aliases"] or []) - set(own)), "IPAMConfig": endpoint["IPAMConfig"]}
