@@ -59,8 +59,8 @@ DiskBudget::DiskBudget(std::uint64_t limit_bytes, const Path& data_root, Parts p
       parts_(parts) {
     if (const auto text = find_file(uses_file_)) {
         try {
-            for (const auto& [id, used_ns] : json::parse(*text).as_object())
-                used_ns_[id] = used_ns.as_int();
+            const json::Value uses = json::parse(*text);
+            for (const auto& [id, used_ns] : uses.as_object()) used_ns_[id] = used_ns.as_int();
         } catch (const Error& error) {
             log::warning("{}: {}: all images count as just used", uses_file_, error.message());
         }
