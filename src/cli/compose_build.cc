@@ -98,19 +98,13 @@ bool build_has(std::string_view flag) {
     return false;
 }
 
-/// Flags that not every builder has: of a cache elsewhere we can do without, of the rest not.
-void add_beyond(std::vector<std::string>& words, Session& session, const std::string& service,
-                const compose::Node& build, const ComposeBuildOptions& options) {
+/// Flags that not every builder has.
+void add_beyond(std::vector<std::string>& words, const compose::Node& build,
+                const ComposeBuildOptions& options) {
     for (const auto& [key, flag] :
-         {std::pair("cache_from", "cache-from"), std::pair("cache_to", "cache-to")})
-        for (const std::string& place : build[key].to_texts()) {
-            if (build_has(flag))
-                words.insert(words.end(), {"--" + std::string(flag), place});
-            else
-                session.complain(fmt::format(
-                    "WARNING: service \"{}\": build.{} {} is not used: the builder's own cache is",
-                    service, key, place));
-        }
+         {std::pair("cache_from", "--cache-from"), std::pair("cache_to", "--cache-to")})
+        for (const std::string& place : build[key].to_texts())
+            words.insert(words.end(), {flag, place});
     for (const auto& [flag, value] :
          {std::pair("provenance", options.provenance), std::pair("sbom", options.sbom)}) {
         if (value.empty() || value == "false") continue;
@@ -287,7 +281,7 @@ void build_compose_service(Session& session, const compose::Project& project,
     BuildCommand command;
     command.words = build_words(project, service, build, options);
     add_secrets(command, project, build);
-    add_beyond(command.words, session, service, build, options);
+    add_beyond(command.words, build, options);
     const std::string& context = build["context"].text;
     const std::map<std::string, std::string> images = image_contexts(project, service);
     std::optional<std::string> text;

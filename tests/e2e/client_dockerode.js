@@ -9,6 +9,7 @@ const collect = stream => { const parts = []; stream.on('data', part => parts.pu
 async function main() {
   const out = new PassThrough(), read = collect(out);
   const [end] = await docker.run('busybox', ['sh', '-c', 'echo hello; exit 4'], out, { HostConfig: { NetworkMode: 'none', AutoRemove: true } });
+  while (!read().endsWith('\n')) await new Promise(resolve => setImmediate(resolve)); // the wait and the output have connections of their own
   console.log(read().trim(), end.StatusCode);
 
   const events = await docker.getEvents({ filters: { label: ['suite=' + name] } });
