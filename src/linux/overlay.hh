@@ -35,7 +35,8 @@ std::vector<Fd> mount_layers(const OverlayPlan& plan, int user_namespace = -1);
 Fd mount_overlay(const OverlayPlan& plan, std::vector<Fd> layers, const Path& scratch);
 
 /// The same as kernels before 6.13 need it: layers attached under `scratch` and mount(2), as an
-/// option of the new mount API is of 255 bytes at most there and the paths of three layers are more.
+/// option of the new mount API is of 255 bytes at most there and the paths of three layers are
+/// more.
 Fd mount_overlay_by_path(const OverlayPlan& plan, const std::vector<Fd>& layers,
                          const Path& scratch);
 
