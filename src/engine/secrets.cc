@@ -62,9 +62,10 @@ void Secrets::load() {
     const std::vector<std::string> names = find_names(directory_);
     for (const std::string& name : names) {
         if (!name.ends_with(record_suffix)) continue;
+        // Its text stays also when the record cannot be read.
+        known.insert(name.substr(0, name.size() - record_suffix.size()));
         try {
             auto secret = api::parse<api::Secret>(json::parse(read_file(join(directory_, name))));
-            known.insert(secret.id);
             by_name_.emplace(secret.spec.name, std::move(secret));
         } catch (const Error& error) {
             log::error("secret {}: {}", name, error.message());
