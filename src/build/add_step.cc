@@ -3,6 +3,7 @@
 #include "base/hash.hh"
 #include "base/sys.hh"
 #include "base/text.hh"
+#include "build/dockerfile/archive_head.hh"
 #include "build/dockerfile/ignore.hh"
 #include "build/remote.hh"
 #include "build/stage_run.hh"
@@ -261,7 +262,7 @@ bool StageRun::holds_archive(const files::CopyPlan& plan) const {
     if (!found || !S_ISREG(sys::fstat(found.get()).st_mode)) return false;
     std::string head(512, '\0');
     head.resize(sys::read_full(found.get(), std::as_writable_bytes(std::span(head))));
-    return begins_archive(head);
+    return dockerfile::begins_archive(head);
 }
 
 /// Parsed in hull-transfer, made files in a directory of ours.

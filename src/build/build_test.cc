@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "base/file.hh"
 #include "base/sys.hh"
+#include "build/dockerfile/archive_head.hh"
 #include "build/history.hh"
 #include "build/listing.hh"
 #include "build/record.hh"
@@ -117,9 +118,9 @@ TEST(Remote, NamesAndTimes) {
     EXPECT_EQ(parse_http_time("Sun, 06 Nov 1994 08:49:37 GMT"), 784111777);
     EXPECT_FALSE(parse_http_time("yesterday"));
     EXPECT_FALSE(parse_http_time(""));
-    EXPECT_TRUE(begins_archive("\x1f\x8b rest"));
-    EXPECT_FALSE(begins_archive("text"));
-    EXPECT_TRUE(begins_archive(std::string(257, '\0') + "ustar"));
+    EXPECT_TRUE(dockerfile::begins_archive("\x1f\x8b rest"));
+    EXPECT_FALSE(dockerfile::begins_archive("text"));
+    EXPECT_TRUE(dockerfile::begins_archive(std::string(257, '\0') + "ustar"));
 }
 
 TEST(Transcript, SpeaksInTheOrderOfStages) {

@@ -5,6 +5,7 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "build/build.hh"
+#include "build/dockerfile/archive_head.hh"
 #include "build/remote.hh"
 #include "build/stage_run.hh"
 #include "engine/files_run.hh"
@@ -118,7 +119,7 @@ Builder::RemoteContext Builder::fetch_context(const std::string& address, bool k
     std::string head(512, '\0');
     head.resize(sys::read_full(file.get(), std::as_writable_bytes(std::span(head))));
     ::lseek(file.get(), 0, SEEK_SET);
-    if (begins_archive(head)) {
+    if (dockerfile::begins_archive(head)) {
         context.received.emplace(receive_context(file.get(), stop));
     } else {
         context.received.emplace(new_directory("contexts"));

@@ -26,8 +26,4 @@ std::string name_in_url(std::string_view url);
 /// Seconds since 1970 of "Sun, 06 Nov 1994 08:49:37 GMT"; nullopt for anything else.
 std::optional<long long> parse_http_time(const std::string& text);
 
-/// Whether a file that begins so is what Docker unpacks: a tar, plain or in one of four
-/// compressions.
-bool begins_archive(std::string_view head);
-
 }  // namespace hull::build

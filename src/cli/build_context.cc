@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "build/dockerfile/archive_head.hh"
 #include "build/dockerfile/ignore.hh"
 #include "cli/terminal.hh"
 
@@ -36,14 +37,6 @@ std::string read_all(int fd, std::size_t most_bytes) {
     return text;
 }
 
-bool looks_like_archive(std::string_view head) {
-    using namespace std::string_view_literals;
-    for (const std::string_view magic :
-         {"\x1f\x8b"sv, "\x28\xb5\x2f\xfd"sv, "BZh"sv, "\xfd\x37zXZ\0"sv})
-        if (head.starts_with(magic)) return true;
-    return head.size() >= 262 && head.substr(257, 5) == "ustar";
-}
-
 /// Pulls from memory first and then from a descriptor.
 std::function<std::size_t(std::span<std::byte>)> read_after(std::string head, int fd) {
     return
@@ -75,7 +68,7 @@ BuildContext open_stdin(const std::string& file) {
     context.dockerfile = file;
     std::string head(tar_block_bytes, '\0');
     head.resize(sys::read_full(STDIN_FILENO, std::as_writable_bytes(std::span(head))));
-    if (looks_like_archive(head)) {
+    if (build::dockerfile::begins_archive(head)) {
         context.source = read_after(std::move(head), STDIN_FILENO);
         return context;
     }

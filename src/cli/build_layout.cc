@@ -1,8 +1,8 @@
 #include "cli/build_layout.hh"
 
-#include "archive/byte_source.hh"
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "cli/reply_source.hh"
 #include "cli/session.hh"
 #include "cli/tree_archive.hh"
 #include "cli/unpack.hh"
@@ -14,20 +14,6 @@
 
 namespace hull::cli {
 namespace {
-
-/// Body of a reply as a source of bytes.
-class ReplySource final : public archive::ByteSource {
-public:
-    explicit ReplySource(http::ClientResponse& response)
-        : response_(response), buffer_(256UL << 10) {}
-    std::span<const std::byte> next() override {
-        return std::span(buffer_).first(response_.read(buffer_));
-    }
-
-private:
-    http::ClientResponse& response_;
-    std::vector<std::byte> buffer_;
-};
 
 /// "sha256:…" of "Loaded image ID: sha256:…", or the name of "Loaded image: NAME".
 std::string name_in(const std::string& line) {

@@ -1,11 +1,11 @@
 #include "cli/build_output.hh"
 
-#include "archive/byte_source.hh"
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "cli/build_layout.hh"
 #include "cli/compose_call.hh"
 #include "cli/output_file.hh"
+#include "cli/reply_source.hh"
 #include "cli/session.hh"
 #include "cli/unpack.hh"
 #include "cli/words.hh"
@@ -19,20 +19,6 @@
 
 namespace hull::cli {
 namespace {
-
-/// Body of a reply as a source of bytes.
-class ReplySource final : public archive::ByteSource {
-public:
-    explicit ReplySource(http::ClientResponse& response)
-        : response_(response), buffer_(256UL << 10) {}
-    std::span<const std::byte> next() override {
-        return std::span(buffer_).first(response_.read(buffer_));
-    }
-
-private:
-    http::ClientResponse& response_;
-    std::vector<std::byte> buffer_;
-};
 
 BuildOutput::Type parse_type(std::string_view text) {
     if (text == "image") return BuildOutput::Type::image;

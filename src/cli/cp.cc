@@ -4,6 +4,7 @@
 #include "cli/cp_rules.hh"
 #include "cli/format.hh"
 #include "cli/output_file.hh"
+#include "cli/reply_source.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
 #include "cli/tree_archive.hh"
@@ -46,20 +47,6 @@ std::optional<PathStat> find_path_stat(Session& session, const CopyPlace& place)
 std::string resolve_link(const std::string& path, const std::string& target) {
     return target.starts_with('/') ? target : join(parent_path(path), target);
 }
-
-/// Body of a reply as a source of bytes.
-class ReplySource final : public archive::ByteSource {
-public:
-    explicit ReplySource(http::ClientResponse& response)
-        : response_(response), buffer_(256 << 10) {}
-    std::span<const std::byte> next() override {
-        return std::span(buffer_).first(response_.read(buffer_));
-    }
-
-private:
-    http::ClientResponse& response_;
-    std::vector<std::byte> buffer_;
-};
 
 class Copy {
 public:

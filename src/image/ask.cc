@@ -11,23 +11,12 @@ json::Value Images::ask_registry(json::Object question, const RegistryAccess& ac
     json::Object request = registry_request(access, 1);
     for (auto& [name, value] : question) request[name] = std::move(value);
     const store::StagingDirectory staging = store_.make_staging(options_.transfer_uid);
-    const Fd input = make_memory_file("ask", json::dump(std::move(request)));
-    json::Value result;
     TransferCommand command;
     command.program = options_.transfer_program;
     command.verb = "ask";
     command.uid = options_.transfer_uid;
     command.staging = staging.path();
-    command.input_fd = input.get();
-    command.on_message = [&](const json::Value& message) {
-        if (message["result"].is_null()) return false;
-        result = message["result"];
-        return true;
-    };
-    run_transfer(command, nullptr, stop);
-    if (!result.is_object())
-        throw Error(ErrorKind::data_loss, "hull-transfer ended without an answer");
-    return result;
+    return ask_transfer(std::move(command), request, stop);
 }
 
 }  // namespace hull::image

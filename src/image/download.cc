@@ -43,23 +43,12 @@ json::Object describe_registries(const RegistrySettings& settings, const std::st
 
 json::Value Downloads::run(const std::string& verb, const json::Value& request,
                            const store::StagingDirectory& staging, StopEvent& stop) {
-    const Fd input = make_memory_file("request", json::dump(request));
-    json::Value result;
     TransferCommand command;
     command.program = options_.transfer_program;
     command.verb = verb;
     command.uid = options_.transfer_uid;
     command.staging = staging.path();
-    command.input_fd = input.get();
-    command.on_message = [&](const json::Value& message) {
-        if (message["result"].is_null()) return false;
-        result = message["result"];
-        return true;
-    };
-    run_transfer(command, nullptr, &stop);
-    if (!result.is_object())
-        throw Error(ErrorKind::data_loss, "hull-transfer ended without an answer");
-    return result;
+    return ask_transfer(std::move(command), request, &stop);
 }
 
 std::optional<Download> Downloads::fetch(const DownloadRequest& request, StopEvent& stop) {

@@ -152,4 +152,19 @@ TransferReport run_transfer(const TransferCommand& command,
     return messages.finish();
 }
 
+json::Value ask_transfer(TransferCommand command, const json::Value& request, StopEvent* stop) {
+    const Fd input = make_memory_file("request", json::dump(request));
+    json::Value result;
+    command.input_fd = input.get();
+    command.on_message = [&](const json::Value& message) {
+        if (message["result"].is_null()) return false;
+        result = message["result"];
+        return true;
+    };
+    run_transfer(command, nullptr, stop);
+    if (!result.is_object())
+        throw Error(ErrorKind::data_loss, "hull-transfer ended without an answer");
+    return result;
+}
+
 }  // namespace hull::image

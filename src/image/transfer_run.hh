@@ -50,4 +50,8 @@ TransferReport run_transfer(const TransferCommand& command,
                             const std::function<void(std::string_view line)>& progress,
                             StopEvent* stop);
 
+/// The same for one question: `request` becomes its input, and what it reports as "result" is
+/// returned. data_loss when that never comes.
+json::Value ask_transfer(TransferCommand command, const json::Value& request, StopEvent* stop);
+
 }  // namespace hull::image
