@@ -165,11 +165,14 @@ UploadResult Uploader::run(const Upload& upload, const Listener& listener) {
             listener.begun(location);
             commit(upload, location);
         } catch (const registry_client::ReplyError& error) {
-            // An upload that was forgotten, or that held something else before, begins anew.
+            // An upload that was forgotten, or that held something else before, begins anew. One
+            // that is further than the registry said goes on there: bytes of a connection that is
+            // gone may still have been on their way.
+            constexpr int range_not_satisfiable = 416;
             const bool begins_anew = error.code() == "BLOB_UPLOAD_UNKNOWN" ||
                                      (error.code() == "DIGEST_INVALID" && *offset > 0);
-            if (!begins_anew) throw;
-            location.clear();
+            if (!begins_anew && error.status() != range_not_satisfiable) throw;
+            if (begins_anew) location.clear();
             throw registry_client::ReplyError(ErrorKind::unavailable, 503, error.code(),
                                               error.message());
         }

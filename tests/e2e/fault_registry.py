@@ -2,7 +2,7 @@
 
     good cut cut-norange wrong-range flaky down limited stall loop elsewhere lying-layer lying-size lying-config lying-manifest
     big-manifest bomb bomb-zstd escape no-type schema1 both no-json artifact odd-layer odd-os other-platform deep basic bearer fickle two-layers
-    slow plain zstd embedded attested linked absolute warned stamped foreign push-cut push-flaky push-lies push-forgets push-slow
+    slow plain zstd embedded attested linked absolute warned stamped foreign push-cut push-flaky push-lies push-forgets push-moves push-slow
 
 All of them hold one image under the tag `1`, deterministic per repository. Usage: fault_registry.py PORT-FILE LOG-FILE [OTHER-ORIGIN]
 LOG-FILE gets a JSON line per request: method, path, authorization, range. The user is alice, her password is sesame."""
@@ -307,6 +307,9 @@ class Handler(http.server.BaseHTTPRequestHandler):
             start = int(self.headers.get("Content-Range", "0-").split("-")[0])
             if start != len(data):
                 return self.refuse(416, "RANGE_INVALID", "that is not where it goes on")
+            if fault == "push-moves" and left and count(repository, "moved") == 1:  # bytes of a connection that is gone came in meanwhile
+                data += self.rfile.read(left)[:left // 2]
+                return self.reply(416, b'{"errors":[{"code":"RANGE_INVALID","message":"that is not where it goes on"}]}', [("Content-Type", "application/json")])
             cut = fault == "push-cut" and left > 1 << 20 and count(repository, "cut") <= 2
             while left:
                 piece = self.rfile.read(min(left, 64 << 10))
