@@ -4,8 +4,6 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 
-#include <fcntl.h>
-
 #include <algorithm>
 #include <cstring>
 
@@ -13,9 +11,7 @@ namespace hull::archive {
 
 namespace {
 
-constexpr std::size_t buffer_bytes = 256UL << 10;  // stays in the L2 cache
 constexpr std::size_t hole_bytes = 64UL << 10;
-constexpr std::uint64_t writeback_bytes = 16UL << 20;
 /// 32-bit block addresses.
 constexpr std::uint64_t max_image_bytes = erofs::block_bytes << 32;
 
@@ -30,39 +26,9 @@ bool all_zero(std::span<const std::byte> bytes) {
 
 }  // namespace
 
-ErofsOutput::ErofsOutput(int fd) : fd_(fd), buffer_(buffer_bytes) {}
-
-void ErofsOutput::flush() {
-    if (used_ == 0) return;
-    sys::pwrite_all(fd_, view(std::span(buffer_).first(used_)), position_ - used_);
-    used_ = 0;
-    start_writeback();
-}
-
-/// The disk works while we do: whoever syncs the image waits for its end only.
-void ErofsOutput::start_writeback() {
-    if (position_ < handed_over_ + writeback_bytes) return;
-    ::sync_file_range(fd_, static_cast<off_t>(handed_over_),
-                      static_cast<off_t>(position_ - handed_over_), SYNC_FILE_RANGE_WRITE);
-    handed_over_ = position_;
-}
-
 void ErofsOutput::write(std::span<const std::byte> bytes) {
-    if (bytes.size() >= buffer_bytes / 2) {
-        flush();
-        sys::pwrite_all(fd_, view(bytes), position_);
-        position_ += bytes.size();
-        start_writeback();
-        return;
-    }
-    while (!bytes.empty()) {
-        const auto part = bytes.first(std::min(bytes.size(), buffer_bytes - used_));
-        std::memcpy(buffer_.data() + used_, part.data(), part.size());
-        used_ += part.size();
-        position_ += part.size();
-        bytes = bytes.subspan(part.size());
-        if (used_ == buffer_bytes) flush();
-    }
+    file_.write(position_, bytes);
+    position_ += bytes.size();
 }
 
 void ErofsOutput::write_sparse(std::span<const std::byte> bytes) {
@@ -94,19 +60,18 @@ void ErofsOutput::skip(std::uint64_t count) {
     if (count > max_image_bytes - position_)
         throw Error(ErrorKind::invalid_argument, "the layer is larger than 16 TiB");
     if (count < hole_bytes) return write_zeros(count);
-    flush();
     position_ += count;
 }
 
 void ErofsOutput::align(std::uint64_t to) { write_zeros((to - position_ % to) % to); }
 
 void ErofsOutput::finish() {
-    flush();
+    file_.drain();
     sys::ftruncate(fd_, position_);
 }
 
 void ErofsOutput::overwrite(std::uint64_t offset, std::span<const std::byte> bytes) {
-    flush();
+    file_.drain();
     sys::pwrite_all(fd_, view(bytes), offset);
 }
 

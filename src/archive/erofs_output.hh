@@ -1,16 +1,18 @@
 #pragma once
+#include "base/write_behind.hh"
+
 #include <cstddef>
 #include <cstdint>
 #include <span>
-#include <vector>
+#include <utility>
 
 namespace hull::archive {
 
-/// The image file being written front to back: small writes are gathered, large ones go straight
-/// through, holes stay holes of the host's file.
+/// The image file being written front to back; holes stay holes of the host's file.
 class ErofsOutput {
 public:
-    explicit ErofsOutput(int fd);
+    /// `direct`: see WriteBehind.
+    explicit ErofsOutput(int fd, Fd direct = {}) : fd_(fd), file_(fd, std::move(direct)) {}
 
     std::uint64_t position() const { return position_; }
     void write(std::span<const std::byte> bytes);
@@ -26,14 +28,9 @@ public:
     void overwrite(std::uint64_t offset, std::span<const std::byte> bytes);
 
 private:
-    void flush();
-    void start_writeback();
-
     int fd_;
-    std::vector<std::byte> buffer_;
-    std::size_t used_ = 0;
+    WriteBehind file_;
     std::uint64_t position_ = 0;
-    std::uint64_t handed_over_ = 0;  ///< what is before was given to the disk
 };
 
 }  // namespace hull::archive

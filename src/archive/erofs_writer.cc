@@ -160,8 +160,10 @@ public:
 }  // namespace
 
 struct ErofsWriter::Builder {
-    Builder(int fd, ErofsLimits limits)
-        : output(fd), tree(limits), opaque_record(encode_xattr(erofs::opaque_xattr, "y")) {
+    Builder(int fd, ErofsLimits limits, Fd direct)
+        : output(fd, std::move(direct)),
+          tree(limits),
+          opaque_record(encode_xattr(erofs::opaque_xattr, "y")) {
         xattr_lists.emplace_back();
         output.write_zeros(block_bytes);  // the superblock comes last
     }
@@ -497,8 +499,8 @@ ErofsStatistics ErofsWriter::Builder::finish() {
     return statistics;
 }
 
-ErofsWriter::ErofsWriter(int fd, ErofsLimits limits)
-    : builder_(std::make_unique<Builder>(fd, limits)) {}
+ErofsWriter::ErofsWriter(int fd, ErofsLimits limits, Fd direct)
+    : builder_(std::make_unique<Builder>(fd, limits, std::move(direct))) {}
 
 ErofsWriter::~ErofsWriter() = default;
 

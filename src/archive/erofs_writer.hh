@@ -1,5 +1,6 @@
 #pragma once
 #include "archive/tar_reader.hh"
+#include "base/fd.hh"
 
 #include <cstdint>
 #include <functional>
@@ -44,8 +45,9 @@ struct UnresolvedLink {
 /// Needs no privileges. The kernel mounts the file without a loop device from 6.12 on.
 class ErofsWriter {
 public:
-    /// Writes to `fd`, an empty file open for writing; does not own it.
-    explicit ErofsWriter(int fd, ErofsLimits limits = {});
+    /// Writes to `fd`, an empty file open for writing; does not own it. `direct` is the same file
+    /// opened with O_DIRECT, or empty.
+    explicit ErofsWriter(int fd, ErofsLimits limits = {}, Fd direct = {});
     ~ErofsWriter();
     ErofsWriter(const ErofsWriter&) = delete;
     ErofsWriter& operator=(const ErofsWriter&) = delete;

@@ -13,8 +13,8 @@
 #include <fcntl.h>
 #include <sys/socket.h>
 
-#include <array>
 #include <set>
+#include <vector>
 
 namespace hull::image {
 
@@ -93,10 +93,14 @@ private:
         try {
             const std::string text =
                 json::dump(json::Object{{"blob", blob}, {"answer", verdict}, {"convert", convert}});
-            if (file < 0)
-                sys::send_with_fds(channel_.first.get(), text, {});
-            else
-                sys::send_with_fds(channel_.first.get(), text, std::array{file});
+            std::vector<int> files;
+            if (file >= 0) files.push_back(file);
+            // In its empty room hull-transfer cannot open it again; not every file system can this.
+            const Fd direct(file < 0 ? -1
+                                     : ::open(fmt::format("/proc/self/fd/{}", file).c_str(),
+                                              O_WRONLY | O_DIRECT | O_CLOEXEC));
+            if (direct) files.push_back(direct.get());
+            sys::send_with_fds(channel_.first.get(), text, files);
         } catch (const std::exception& error) {  // it is gone, or does not listen: its run fails
             log::debug("answering hull-transfer: {}", error.what());
         }

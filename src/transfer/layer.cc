@@ -147,7 +147,7 @@ ConvertedLayer convert_layer(Staging& staging, archive::ByteSource& source,
             check_room(staging, layer.size, chunk.size(), max_bytes);
         });
         archive::TarReader tar(hashed);
-        archive::ErofsWriter writer(file.fd.get());
+        archive::ErofsWriter writer(file.fd.get(), {}, staging.open_direct(file.name));
         writer.add_all(tar);
         if (hashes) layer.diff_id = oci::Digest::from_hex(hash.hex());
         for (const archive::UnresolvedLink& link : writer.unresolved_links())

@@ -3,7 +3,6 @@
 #include "base/error.hh"
 #include "base/sys.hh"
 
-#include <fcntl.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,7 +14,9 @@ namespace hull::transfer {
 namespace {
 
 constexpr std::size_t buffer_bytes = 256UL << 10;
-constexpr std::uint64_t writeback_bytes = 8UL << 20;
+/// The reader is at most so far behind the network: it inflates, and the file is not read again.
+constexpr std::size_t most_waiting_bytes = 8UL << 20;
+constexpr std::chrono::milliseconds longest_unwritten(200);
 
 std::size_t read_at(int fd, std::span<std::byte> into, std::uint64_t offset) {
     for (;;) {
@@ -36,33 +37,35 @@ std::optional<std::uint64_t> start_of_range(std::string_view content_range) {
 }  // namespace
 
 LayerDownload::LayerDownload(std::vector<registry_client::Registry*> registries,
-                             std::string repository, oci::Descriptor blob, int file,
+                             std::string repository, oci::Descriptor blob, DownloadFile file,
                              unsigned attempts, std::function<void(std::uint64_t)> progress)
     : registries_(std::move(registries)),
       repository_(std::move(repository)),
       blob_(std::move(blob)),
       size_(static_cast<std::uint64_t>(blob_.size)),
-      file_(file),
+      file_(file.file),
       attempts_(attempts),
       progress_(std::move(progress)),
-      thread_([this] { run(); }) {}
+      writer_(file.file, std::move(file.direct), longest_unwritten) {
+    present_ = static_cast<std::uint64_t>(sys::fstat(file_).st_size);
+    if (present_ > size_) {
+        sys::ftruncate(file_, 0);
+        present_ = 0;
+    }
+    was_resumed_ = present_ > 0;
+}
 
 LayerDownload::~LayerDownload() {
     if (thread_.joinable()) thread_.join();
 }
 
+void LayerDownload::start() {
+    thread_ = std::thread([this] { run(); });
+}
+
 void LayerDownload::finish() {
     thread_.join();
     if (failure_) std::rethrow_exception(failure_);
-}
-
-std::uint64_t LayerDownload::wait_behind(std::uint64_t offset) {
-    std::unique_lock lock(mutex_);
-    changed_.wait(lock, [&] { return available_ > offset || ended_; });
-    if (available_ > offset) return available_ - offset;
-    // finish() says why; two threads must not hold one exception.
-    if (failure_) throw Error(ErrorKind::unavailable, "the download broke");
-    return 0;
 }
 
 void LayerDownload::run() {
@@ -76,12 +79,14 @@ void LayerDownload::run() {
                 if (i + 1 == registries_.size() || error.error_number() == ENOSPC) throw;
             }
         }
+        writer_.drain();
         if (const auto digest = oci::Digest::from_hex(hash_.hex()); digest != blob_.digest) {
             sys::ftruncate(file_, 0);  // nobody must go on from this
             throw Error(ErrorKind::data_loss, "its bytes hash to {}", digest.str());
         }
     } catch (...) {
         failure = std::current_exception();
+        keep_what_came();
     }
     const std::lock_guard lock(mutex_);
     failure_ = failure;
@@ -89,25 +94,25 @@ void LayerDownload::run() {
     changed_.notify_all();
 }
 
+/// For the next attempt.
+void LayerDownload::keep_what_came() {
+    try {
+        writer_.drain();
+    } catch (const Error&) {  // the first failure is the one to tell
+    }
+}
+
 /// Hashes what an earlier download left.
 void LayerDownload::take_present() {
-    std::uint64_t present = static_cast<std::uint64_t>(sys::fstat(file_).st_size);
-    if (present > size_) {
-        sys::ftruncate(file_, 0);
-        present = 0;
-    }
-    was_resumed_ = present > 0;
     std::vector<std::byte> buffer(buffer_bytes);
-    while (done_ < present) {
+    while (done_ < present_) {
         const std::size_t count = read_at(
-            file_, std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), present - done_)),
+            file_,
+            std::span(buffer).first(std::min<std::uint64_t>(buffer.size(), present_ - done_)),
             done_);
         if (count == 0) throw Error(ErrorKind::data_loss, "the partial download is cut short");
         hash_.update(std::span(buffer).first(count));
         done_ += count;
-        const std::lock_guard lock(mutex_);
-        available_ = done_;
-        changed_.notify_all();
     }
     progress_(done_);
 }
@@ -116,20 +121,44 @@ void LayerDownload::append(std::span<const std::byte> bytes) {
     if (bytes.size() > size_ - done_)
         throw Error(ErrorKind::data_loss,
                     "the registry sends more than the {} bytes of the manifest", size_);
-    sys::pwrite_all(file_, {reinterpret_cast<const char*>(bytes.data()), bytes.size()}, done_);
+    writer_.write(done_, bytes);
     hash_.update(bytes);
     done_ += bytes.size();
-    if (done_ >= handed_over_ + writeback_bytes) {  // the disk works while we do
-        ::sync_file_range(file_, static_cast<off_t>(handed_over_),
-                          static_cast<off_t>(done_ - handed_over_), SYNC_FILE_RANGE_WRITE);
-        handed_over_ = done_;
-    }
-    {
-        const std::lock_guard lock(mutex_);
-        available_ = done_;
-        changed_.notify_all();
-    }
+    hand_to_reader(bytes);
     progress_(done_);
+}
+
+void LayerDownload::hand_to_reader(std::span<const std::byte> bytes) {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return waiting_bytes_ < most_waiting_bytes || !reading_; });
+    if (!reading_) return;
+    chunks_.emplace_back(bytes.begin(), bytes.end());
+    waiting_bytes_ += bytes.size();
+    changed_.notify_all();
+}
+
+void LayerDownload::set_reading(bool reading) {
+    const std::lock_guard lock(mutex_);
+    reading_ = reading;
+    chunks_.clear();
+    waiting_bytes_ = 0;
+    changed_.notify_all();
+}
+
+/// The next bytes that came from the network; empty at the end. Throws when they never come.
+LayerDownload::Chunk LayerDownload::take_chunk() {
+    std::unique_lock lock(mutex_);
+    changed_.wait(lock, [&] { return !chunks_.empty() || ended_; });
+    if (!chunks_.empty()) {
+        Chunk chunk = std::move(chunks_.front());
+        chunks_.pop_front();
+        waiting_bytes_ -= chunk.size();
+        changed_.notify_all();
+        return chunk;
+    }
+    // finish() says why; two threads must not hold one exception.
+    if (failure_) throw Error(ErrorKind::unavailable, "the download broke");
+    return {};
 }
 
 /// From the registry, else from where the manifest says that the layer is to be had: those that
@@ -183,12 +212,19 @@ void LayerDownload::fetch(registry_client::Registry& registry) {
                     done_, size_);
 }
 
+FollowingSource::FollowingSource(LayerDownload& download) : download_(download) {
+    download_.set_reading(true);
+}
+
+FollowingSource::~FollowingSource() { download_.set_reading(false); }
+
 std::span<const std::byte> FollowingSource::next() {
-    const std::uint64_t ready = download_.wait_behind(offset_);
-    if (ready == 0) return {};
-    const std::size_t count =
-        read_at(download_.file(),
-                std::span(buffer_).first(std::min<std::uint64_t>(ready, buffer_.size())), offset_);
+    if (offset_ == download_.present_) {
+        buffer_ = download_.take_chunk();
+        return buffer_;
+    }
+    buffer_.resize(std::min<std::uint64_t>(buffer_bytes, download_.present_ - offset_));
+    const std::size_t count = read_at(download_.file_, buffer_, offset_);
     if (count == 0) throw Error(ErrorKind::data_loss, "the download's file is cut short");
     offset_ += count;
     return std::span(buffer_).first(count);

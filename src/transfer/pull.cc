@@ -29,7 +29,8 @@ std::string short_id(const oci::Digest& digest) { return std::string(digest.hex(
 struct Job {
     oci::Descriptor blob;
     oci::Digest diff_id;
-    Fd file;  ///< the daemon's, to download to
+    Fd file;    ///< the daemon's, to download to
+    Fd direct;  ///< the same past the page cache, or empty
     bool convert = true;
     bool waited = false;  ///< for another pull
 };
@@ -154,7 +155,7 @@ void Puller::pull_layers(const RemoteImage& image, const std::string& reference)
     for (std::size_t i = 0; i < image.manifest.layers.size(); ++i) {
         const oci::Descriptor& blob = image.manifest.layers[i];
         const oci::Digest& diff_id = image.config.diff_ids[i];
-        const auto [job, added] = jobs_.try_emplace(blob.digest, Job{blob, diff_id, {}});
+        const auto [job, added] = jobs_.try_emplace(blob.digest, Job{blob, diff_id, {}, {}});
         if (!added) {
             if (job->second.diff_id != diff_id)
                 throw Error(ErrorKind::data_loss, "{}: layer {} comes with two diffIDs",
@@ -200,6 +201,7 @@ void Puller::take_answers(std::map<oci::Digest, Job>& jobs) {
         if (answer.fds.empty()) throw Error(ErrorKind::internal, "the daemon sent no file");
         if (!job.waited) state(job.blob.digest, "Pulling fs layer");
         job.file = std::move(answer.fds.front());
+        if (answer.fds.size() > 1) job.direct = std::move(answer.fds[1]);
         job.convert = body["convert"].as_bool();
         const std::lock_guard lock(mutex_);
         ready_.push_back(&job);
@@ -253,20 +255,24 @@ void Puller::fetch(Job& job) {
 void Puller::try_fetch(Job& job) {
     const auto size = static_cast<std::uint64_t>(job.blob.size);
     std::int64_t told_ns = 0;
-    LayerDownload download(repository_.registries(), repository_.path(), job.blob, job.file.get(),
-                           configuration_.attempts, [&](std::uint64_t done) {
-                               const std::int64_t now = monotonic_ns();
-                               if (done < size && now - told_ns < progress_interval_ns) return;
-                               told_ns = now;
-                               state(job.blob.digest, "Downloading", done, size);
-                               if (done == size) state(job.blob.digest, "Verifying Checksum");
-                           });
+    LayerDownload download(repository_.registries(), repository_.path(), job.blob,
+                           {job.file.get(), std::move(job.direct)}, configuration_.attempts,
+                           [&](std::uint64_t done) {
+        const std::int64_t now = monotonic_ns();
+        if (done < size && now - told_ns < progress_interval_ns) return;
+        told_ns = now;
+        state(job.blob.digest, "Downloading", done, size);
+        if (done == size) state(job.blob.digest, "Verifying Checksum");
+    });
     std::optional<ConvertedLayer> layer;
     std::exception_ptr failure;
     bool is_late = false;
-    if (job.convert) {
+    if (!job.convert) {
+        download.start();
+    } else {
         try {
             FollowingSource source(download);
+            download.start();
             layer = convert_layer(staging_, source, {}, Hashing::compressed_only,
                                   configuration_.max_layer_bytes);
             archive::drain(source);

@@ -2,6 +2,7 @@
 
 #include "base/sys.hh"
 
+#include <fcntl.h>
 #include <sys/vfs.h>
 
 #include <cerrno>
@@ -15,6 +16,11 @@ Staging::File Staging::make(std::string_view stem, std::string_view suffix) {
 
 Fd Staging::open(const std::string& name) const {
     return sys::openat(directory_.get(), name, O_RDONLY | O_NOFOLLOW);
+}
+
+Fd Staging::open_direct(const std::string& name) const {
+    return Fd(
+        ::openat(directory_.get(), name.c_str(), O_WRONLY | O_DIRECT | O_NOFOLLOW | O_CLOEXEC));
 }
 
 std::string Staging::read(const std::string& name, std::size_t max_bytes) const {

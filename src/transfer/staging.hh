@@ -28,6 +28,8 @@ public:
     };
     File make(std::string_view stem, std::string_view suffix = "");
     Fd open(const std::string& name) const;
+    /// For writing past the page cache (WriteBehind); empty where the file system cannot.
+    Fd open_direct(const std::string& name) const;
     std::string read(const std::string& name, std::size_t max_bytes) const;
     void remove(const std::string& name) const;
 
