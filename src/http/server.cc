@@ -5,6 +5,7 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "http/await_reader.hh"
 #include "http/parser.hh"
 
 #include <arpa/inet.h>
@@ -392,6 +393,7 @@ public:
             header = format_header(200, upgrade_headers, {}) + "\r\n";
         }
         send_parts(socket_.get(), std::array{std::string_view(header)});
+        await_reader(socket_.get());
         hijacked_ = true;
         return std::move(socket_);
     }

@@ -266,6 +266,21 @@ TEST_F(ServerTest, AnUpgradeGivesTheConnectionAwayWithoutEatingAByte) {
     EXPECT_TRUE(plain.ends_with("\r\n\r\ngot:raw bytes")) << plain;
 }
 
+TEST_F(ServerTest, WhatFollowsAnUpgradeDoesNotComeInOnePieceWithItsHeader) {
+    start([](Exchange& exchange) {
+        const Fd fd = exchange.hijack({});
+        sys::write_all(fd.get(), "output");
+    });
+    const Fd socket = connect();
+    sys::write_all(socket.get(), "POST /a HTTP/1.1\r\nConnection: Upgrade\r\nUpgrade: tcp\r\n\r\n");
+    std::this_thread::sleep_for(std::chrono::milliseconds(50));  // a client that is busy
+    std::array<std::byte, 1000> buffer;
+    const std::size_t size = sys::read(socket.get(), buffer);
+    const std::string_view first(reinterpret_cast<const char*>(buffer.data()), size);
+    EXPECT_TRUE(first.ends_with("\r\n\r\n")) << first;
+    EXPECT_EQ(read_to_end(socket.get()), "output");
+}
+
 TEST_F(ServerTest, AHandlerThatWaitsLearnsThatItsClientHasGone) {
     std::atomic<bool> noticed = false;
     start([&](Exchange& exchange) {
