@@ -2,7 +2,8 @@
 """pty_run.py ROWS COLUMNS COMMAND...: runs COMMAND on a new terminal of that size.
 
 Standard input, when it is not empty, is typed into the terminal; `\\xNN` and `\\n` escapes are undone, and `@wait TEXT@`
-in it waits until TEXT was printed since the last wait; `@resize ROWS COLUMNS@` changes the terminal's size. What the terminal shows goes to standard output; the exit status is COMMAND's."""
+in it waits until TEXT was printed since the last wait; `@resize ROWS COLUMNS@` changes the terminal's size. Docker's client begins to listen for
+changes a moment after it shows output: where another client than ours runs, the signal is sent again until the command ends. What the terminal shows goes to standard output; the exit status is COMMAND's."""
 import codecs, fcntl, os, pty, re, select, signal, struct, sys, termios, time
 
 rows, columns, command = int(sys.argv[1]), int(sys.argv[2]), sys.argv[3:]
@@ -15,7 +16,7 @@ if pid == 0:
     os.execvp(command[0], command)
 os.close(started)
 os.read(ready, 1)
-seen, waited, deadline = b"", 0, time.monotonic() + 60
+seen, waited, resized, deadline = b"", 0, False, time.monotonic() + 60 * int(os.environ.get("HULL_E2E_SLOW") or 1)
 while time.monotonic() < deadline:
     while parts:
         wait = re.fullmatch(r"@wait ([^@]*)@", parts[0])
@@ -25,11 +26,14 @@ while time.monotonic() < deadline:
         if wait:
             waited = seen.index(wait[1].encode(), waited) + len(wait[1])
         elif resize:
+            resized = True
             fcntl.ioctl(master, termios.TIOCSWINSZ, struct.pack("HHHH", int(resize[1]), int(resize[2]), 0, 0))
         else:
             os.write(master, codecs.escape_decode(parts[0].encode())[0])
         parts.pop(0)
     if not select.select([master], [], [], 0.05)[0]:
+        if resized and os.environ.get("HULL_E2E_AGAINST") != "hull":
+            os.kill(pid, signal.SIGWINCH)
         continue
     try:
         data = os.read(master, 65536)

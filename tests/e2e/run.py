@@ -240,7 +240,7 @@ class Shell:
     def __init__(self, daemon, name):
         self.dir = tempfile.mkdtemp(prefix="script-", dir=daemon.root)
         self.mark = "HULL_E2E_SCRIPT=" + os.path.basename(self.dir)
-        env = {**daemon.env, "NAME": name, "BUSYBOX": "busybox", "TMPDIR": self.dir, "HULL_E2E_SCRIPT": os.path.basename(self.dir)}
+        env = {**daemon.env, "NAME": name, "BUSYBOX": "busybox", "TMPDIR": self.dir, "HULL_E2E_SCRIPT": os.path.basename(self.dir), "HULL_E2E_AGAINST": daemon.kind}
         self.process = subprocess.Popen(["bash", "--norc"], stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, cwd=self.dir,
                                         env=env, text=True, start_new_session=True)
         self.run(f". {HERE}/helpers.sh")
@@ -381,7 +381,9 @@ def run_script(path, daemon, against):
         shell.undo()
         if problem:
             shell.clear()
-        subprocess.run(f"hull ps -aq --filter name={name} | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
+        # A client such as Testcontainers names its containers itself: after a failure every one goes.
+        which = "" if problem else f"--filter name={name}"
+        subprocess.run(f"hull ps -aq {which} | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
         if problem:
             for kind in ("network", "volume"):
                 subprocess.run(f"hull {kind} ls -q --filter name={name} | xargs -r hull {kind} rm", shell=True, env=daemon.env, capture_output=True, timeout=COMMAND_SECONDS)
