@@ -85,6 +85,14 @@ oci::Spec read_spec(const Path& bundle) {
 
 }  // namespace
 
+static void advise_code(int advice) {
+    constexpr std::uintptr_t page = 4096;
+    const auto begin =
+        (reinterpret_cast<std::uintptr_t>(&__executable_start) + page - 1) & ~(page - 1);
+    const auto end = reinterpret_cast<std::uintptr_t>(&etext) & ~(page - 1);
+    ::madvise(reinterpret_cast<void*>(begin), end - begin, advice);
+}
+
 void detach_from_caller() {
     ::setsid();  // EPERM: the daemon spawned us as a session leader
     if (::chdir("/") != 0) throw_errno(errno, "changing to /");
@@ -112,6 +120,14 @@ Shim::Shim(LaunchConfig config)
 }
 
 Shim::~Shim() { remove_state_file(); }
+
+std::optional<Path> wait_for_launch(const Fd& daemon) {
+    advise_code(MADV_POPULATE_READ);  // the faults of the launch, while nobody waits
+    const Message message = receive_message(daemon.get());
+    if (message.text.empty() || message.fds.empty()) return std::nullopt;
+    if (::dup3(message.fds.front().get(), STDERR_FILENO, 0) < 0) throw_errno(errno, "dup3");
+    return message.text;
+}
 
 int run(const Path& launch_file, Fd daemon) {
     const int channel = daemon.get();  // the shim owns it from its start on
@@ -273,13 +289,7 @@ __attribute__((noinline)) static void release_stack() {
 
 /// The code of a launch, which nobody here runs again: the pages stay in the page cache, but this
 /// process no longer counts for them. What it runs next comes back by itself.
-static void release_code() {
-    constexpr std::uintptr_t page = 4096;
-    const auto begin =
-        (reinterpret_cast<std::uintptr_t>(&__executable_start) + page - 1) & ~(page - 1);
-    const auto end = reinterpret_cast<std::uintptr_t>(&etext) & ~(page - 1);
-    ::madvise(reinterpret_cast<void*>(begin), end - begin, MADV_DONTNEED);
-}
+static void release_code() { advise_code(MADV_DONTNEED); }
 
 void Shim::release_memory() {
     buffer_.release_memory();

@@ -22,6 +22,10 @@ namespace hull::shim {
 /// it, no descriptors but 0, 1, 2 and the daemon's channel (3), parent of all orphans below it.
 void detach_from_caller();
 
+/// What a spare shim does: waits for the daemon's message, which is the path of a launch file and
+/// the descriptor of the shim's log. nullopt: the daemon is gone.
+std::optional<Path> wait_for_launch(const Fd& daemon);
+
 /// The whole life of a shim: `launch_file` is read, then a Shim runs. What goes wrong before the
 /// container runs is reported on `daemon`. Returns the exit code of the program.
 int run(const Path& launch_file, Fd daemon);

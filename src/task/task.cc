@@ -11,11 +11,13 @@
 #include "shim/launch_config.hh"
 #include "task/orphan.hh"
 #include "task/shim_call.hh"
+#include "task/shim_starter.hh"
 
 #include <fcntl.h>
 #include <poll.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/eventfd.h>
 #include <sys/socket.h>
 #include <sys/syscall.h>
 #include <sys/wait.h>
@@ -33,6 +35,8 @@ namespace {
 constexpr int call_timeout_ms = 2000;
 constexpr int exec_timeout_ms = 10000;  // it mounts and clones: not a question but work
 constexpr int start_timeout_ms = 30000;
+/// The next shim is made ready when no container has had an event for so long.
+constexpr int quiet_ms = 1;
 constexpr auto teardown_timeout = std::chrono::seconds(2);
 
 shim::AttachOptions options_of(const Attachment& attachment) {
@@ -41,13 +45,6 @@ shim::AttachOptions options_of(const Attachment& attachment) {
             .use_stderr = attachment.use_stderr,
             .multiplexed = attachment.multiplexed,
             .detach_keys = attachment.detach_keys};
-}
-
-/// Out of the way of the descriptors a shim is started with, for its name is this number.
-Fd lift(const Fd& file) {
-    const int raw = ::fcntl(file.get(), F_DUPFD_CLOEXEC, 10);
-    if (raw < 0) throw_errno(errno, "duplicating descriptor {}", file.get());
-    return Fd(raw);
 }
 
 void send_pidfd_signal(const Fd& pidfd, int number) {
@@ -63,11 +60,12 @@ public:
     Monitor(Path shim_program, Path exec_root, Listener& listener)
         : exec_root_(std::move(exec_root)),
           listener_(listener),
-          shim_file_(lift(runtime::open_protected(shim_program))),
-          shim_program_(fmt::format("/proc/self/fd/{}", shim_file_.get())),
-          epoll_(::epoll_create1(EPOLL_CLOEXEC)) {
-        if (!epoll_) throw_errno(errno, "making an epoll descriptor");
-        watch(stop_.fd(), 0);
+          starter_(shim_program),
+          epoll_(::epoll_create1(EPOLL_CLOEXEC)),
+          started_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)) {
+        if (!epoll_ || !started_) throw_errno(errno, "making an epoll descriptor");
+        watch(stop_.fd(), stop_token);
+        watch(started_.get(), started_token);
         thread_ = std::thread([this] { run(); });
     }
 
@@ -87,6 +85,7 @@ public:
 
 private:
     using Token = std::uint64_t;
+    static constexpr Token stop_token = 0, started_token = 1;
 
     struct Task {
         shim::LaunchConfig config;
@@ -101,7 +100,7 @@ private:
         std::map<std::string, Task> tasks;
         std::map<Token, std::string> owners;
         std::map<Token, Fd> shims;  ///< children of ours, to be reaped
-        Token next_token = 1;
+        Token next_token = 2;
     };
     /// What to tell the listener, once the lock is released.
     using Notices = std::vector<std::function<void()>>;
@@ -122,9 +121,9 @@ private:
 
     Path exec_root_;
     Listener& listener_;
-    Fd shim_file_;
-    Path shim_program_;
+    ShimStarter starter_;
     Fd epoll_;
+    Fd started_;  ///< readable after a start
     StopEvent stop_;
     Locked<State> state_;
     std::condition_variable forgotten_;
@@ -142,30 +141,21 @@ StartResult Tasks::Monitor::start(const std::string& id, const Path& launch_file
     sys::unlink(config.exit_file);
     sys::unlink(shim::second_exit_file(config));
 
-    sys::SocketPair channel = sys::socketpair(SOCK_SEQPACKET);
-    const Fd null = sys::open("/dev/null", O_RDWR);
     const Fd diary = sys::open(join(config.runtime_directory, "shim.log"),
                                O_WRONLY | O_CREAT | O_TRUNC | O_APPEND, 0600);
-    Process shim = Process::spawn({.arguments = {shim_program_, "--launch", launch_file},
-                                   .environment = std::vector<std::string>{},
-                                   .descriptors = {{null.get(), 0},
-                                                   {null.get(), 1},
-                                                   {diary.get(), 2},
-                                                   {channel.second.get(), 3}},
-                                   .new_session = true});
-    channel.second.reset();
+    auto [shim, channel] = starter_.start(launch_file, diary);
     StartResult result;
     try {
         for (const Attachment& attachment : attachments)
-            shim::send_message(channel.first.get(),
+            shim::send_message(channel.get(),
                                shim::dump(shim::request::Attach{options_of(attachment)}),
                                {attachment.socket.get()});
-        shim::send_message(channel.first.get(), shim::dump(shim::request::Start{}), layers);
+        shim::send_message(channel.get(), shim::dump(shim::request::Start{}), layers);
         attachments.clear();
-        if (!sys::poll_one(channel.first.get(), POLLIN, start_timeout_ms))
+        if (!sys::poll_one(channel.get(), POLLIN, start_timeout_ms))
             throw Error(ErrorKind::unavailable, "the shim did not start the container within {} s",
                         start_timeout_ms / 1000);
-        const shim::Message message = shim::receive_message(channel.first.get());
+        const shim::Message message = shim::receive_message(channel.get());
         if (message.text.empty()) throw_errno(ECONNRESET, "waiting for a shim");
         result = std::get<shim::event::Started>(shim::parse_event(message.text)).result;
     } catch (const Error& error) {
@@ -187,9 +177,10 @@ StartResult Tasks::Monitor::start(const std::string& id, const Path& launch_file
     task.config = std::move(config);
     task.init = result.pid;
     task.start_time = result.start_time;
-    task.events = std::move(channel.first);
+    task.events = std::move(channel);
     watch_shim(*state, shim.release());
     watch_events(*state, id, task);
+    ::eventfd_write(started_.get(), 1);
     return result;
 }
 
@@ -314,9 +305,16 @@ void Tasks::Monitor::watch_shim(State& state, pid_t pid) {
 void Tasks::Monitor::run() noexcept {
     for (;;) {
         epoll_event event;
-        const int count = ::epoll_wait(epoll_.get(), &event, 1, -1);
+        const int count =
+            ::epoll_wait(epoll_.get(), &event, 1, starter_.wants_refill() ? quiet_ms : -1);
+        if (count == 0) starter_.refill();
         if (count <= 0) continue;
-        if (event.data.u64 == 0) return;  // stop
+        if (event.data.u64 == stop_token) return;
+        if (event.data.u64 == started_token) {
+            eventfd_t starts;
+            ::eventfd_read(started_.get(), &starts);
+            continue;
+        }
         try {
             serve(event.data.u64);
         } catch (const std::exception& error) {
