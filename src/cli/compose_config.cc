@@ -5,7 +5,7 @@
 #include "cli/format.hh"
 #include "cli/session.hh"
 #include "cli/words.hh"
-#include "compose/definitions.hh"
+#include "compose/docker_hash.hh"
 #include "compose/explain.hh"
 #include "compose/hash.hh"
 #include "compose/normalise.hh"
@@ -72,7 +72,7 @@ std::string hash_lines(const Project& project, const std::string& wanted) {
         for (const std::string& name : split_csv(wanted)) names.insert(name);
     for (const std::string& name : names)
         text +=
-            fmt::format("{} {}\n", name, compose::config_hash(project, project.get_service(name)));
+            fmt::format("{} {}\n", name, compose::docker_service_hash(project.get_service(name)));
     return text;
 }
 

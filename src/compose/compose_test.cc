@@ -2,6 +2,7 @@
 #include "base/file.hh"
 #include "base/process.hh"
 #include "compose/definitions.hh"
+#include "compose/docker_hash.hh"
 #include "compose/explain.hh"
 #include "compose/hash.hh"
 #include "compose/merge.hh"
@@ -372,7 +373,7 @@ TEST(Project, NamesVariablesAndFiles) {
 TEST(Hash, OrderAndWhatDoesNotTouchContainersDoNotCount) {
     const auto hash_of = [](std::string_view text) {
         const Project project = load_text(text);
-        return config_hash(project, project.get_service("a"));
+        return docker_service_hash(project.get_service("a"));
     };
     const std::string first =
         hash_of("services: {a: {image: x, labels: {a: 1, b: 2}, ports: [\"80:80\"]}}");

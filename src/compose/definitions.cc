@@ -70,10 +70,6 @@ Node full_config(const Project& project, const Node& service) {
     return config;
 }
 
-std::string config_hash(const Project& project, const Node& service) {
-    return sha256_hex(json::dump(to_sorted_json(full_config(project, service))));
-}
-
 std::string changes_since(const std::string& label, const Node& now) {
     if (label.empty()) return "";
     try {

@@ -9,8 +9,6 @@ namespace hull::compose {
 /// and under "top-level networks", "top-level volumes", "top-level secrets" and "top-level configs"
 /// the definitions of what it uses. Values of secrets are there as hashes only.
 Node full_config(const Project& project, const Node& service);
-/// SHA-256 of it, whatever the order of keys.
-std::string config_hash(const Project& project, const Node& service);
 
 /// What of a network's or a volume's definition its own existence depends on.
 Node resource_config(const Node& resource);

@@ -48,7 +48,8 @@ std::map<std::string, std::vector<std::string>> start_order(const State& state) 
     std::map<std::string, std::vector<std::string>> after;
     for (const Container& container : state.containers) {
         std::vector<std::string>& others = after[container.service];
-        for (const std::string_view part : split_views(container.label(labels::depends_on), ',')) {
+        const std::string dependencies = container.label(labels::depends_on);
+        for (const std::string_view part : split_views(dependencies, ',')) {
             const std::string other(part.substr(0, part.find(':')));
             if (!other.empty() && std::find(others.begin(), others.end(), other) == others.end())
                 others.push_back(other);

@@ -1,4 +1,5 @@
 #include "compose/definitions.hh"
+#include "compose/docker_hash.hh"
 #include "compose/labels.hh"
 #include "compose/request.hh"
 #include "compose/up.hh"
@@ -16,12 +17,15 @@ std::string short_digest(const std::string& id) {
 }
 
 /// Why `container` is not what `service` asks for; "" when it is.
-std::string config_reason(const Container& container, const Project& project, const Node& service) {
-    if (container.label(labels::config_hash) == config_hash(project, service)) return "";
+std::string config_reason(const Container& container, const Project& project, const Node& service,
+                          const ContainerOf& container_of) {
     const std::string before = container.label(labels::config);
-    if (before.empty())
-        return "it was made by another program: its configuration cannot be compared";
-    return changes_since(before, full_config(project, service));
+    if (!before.empty()) {
+        const Node now = full_config(project, service);
+        return before == json::dump(to_sorted_json(now)) ? "" : changes_since(before, now);
+    }
+    if (has_docker_hash(container.label(labels::config_hash), service, container_of)) return "";
+    return "docker compose made it of another configuration: what differs is not known";
 }
 
 std::string image_reason(const Container& container, const std::string& image_id) {
@@ -125,7 +129,10 @@ private:
             options_.force_recreate && (is_target(name) || options_.always_recreate_deps);
         std::string reason = forced ? "forced" : outside;
         if (reason.empty() && !options_.no_recreate) {
-            reason = config_reason(container, project_, service);
+            reason = config_reason(container, project_, service, [&](const std::string& other) {
+                const std::vector<const Container*> shared = state_.of_service(other);
+                return shared.empty() ? "" : shared.front()->id;
+            });
             const auto image = image_ids_.find(name);
             if (reason.empty() && image != image_ids_.end())
                 reason = image_reason(container, image->second);

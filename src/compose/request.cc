@@ -4,6 +4,7 @@
 #include "base/file.hh"
 #include "base/text.hh"
 #include "compose/definitions.hh"
+#include "compose/docker_hash.hh"
 #include "compose/hash.hh"
 #include "compose/labels.hh"
 #include "compose/values.hh"
@@ -84,9 +85,6 @@ private:
         config_.stop_signal = service_["stop_signal"].text;
         config_.cmd = list_of(service_["command"]);
         config_.entrypoint = list_of(service_["entrypoint"]);
-        // An empty list resets the image's entrypoint; the API says so with one empty word.
-        if (config_.entrypoint.empty() && !config_.entrypoint.is_null())
-            config_.entrypoint.push_back("");
         std::map<std::string, std::string> environment;
         for (const Member& member : service_["environment"].members)
             if (!member.value.is_null()) environment[member.key] = member.value.to_text();
@@ -145,7 +143,7 @@ private:
         set(labels::config_files, join_words(project_.files, ","));
         if (!project_.env_files.empty())
             set(labels::environment_file, join_words(project_.env_files, ","));
-        set(labels::config_hash, config_hash(project_, service_));
+        set(labels::config_hash, docker_service_hash(service_, place_.container_of));
         set(labels::one_off, place_.one_off ? "True" : "False");
         if (!place_.one_off) set(labels::number, std::to_string(place_.number));
         if (place_.one_off) set(labels::slug, random_hex(32));

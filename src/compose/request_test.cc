@@ -3,6 +3,8 @@
 #include "base/file.hh"
 #include "base/process.hh"
 #include "base/text.hh"
+#include "compose/docker_hash.hh"
+#include "compose/down.hh"
 #include "compose/hash.hh"
 #include "compose/labels.hh"
 #include "compose/up.hh"
@@ -101,7 +103,7 @@ TEST(Request, EveryKeyOfAServiceReachesTheDaemon) {
         {"dns_search: [a.b]", "HostConfig.DnsSearch", R"(["a.b"])"},
         {"domainname: d", "Domainname", R"("d")"},
         {"entrypoint: /x y", "Entrypoint", R"(["/x","y"])"},
-        {"entrypoint: []", "Entrypoint", R"([""])"},
+        {"entrypoint: []", "Entrypoint", R"([])"},
         {"environment: {B: 2, A: 'x y'}", "Env", R"(["A=x y","B=2"])"},
         {"expose: ['80', 53/udp]", "ExposedPorts", R"({"53/udp":{},"80/tcp":{}})"},
         {"extra_hosts: {a: 1.2.3.4}", "HostConfig.ExtraHosts", R"(["a:1.2.3.4"])"},
@@ -322,14 +324,72 @@ TEST(Plan, NothingIsDoneTwiceAndEveryRecreationSaysWhy) {
     EXPECT_EQ(plan_text(before, state, options), "a: remove p-a-1: 1 of 0\nb: start p-b-1\n");
 }
 
+TEST(Order, DependenciesStartBeforeAndStopAfter) {
+    Container web, db;
+    web.service = "web";
+    web.labels[labels::depends_on] = "db:service_started:false,cache:service_healthy:true";
+    db.service = "db";
+    const State state{{web, db}, {}};
+    EXPECT_EQ(start_order(state)["web"], (std::vector<std::string>{"db", "cache"}));
+    EXPECT_TRUE(start_order(state)["db"].empty());
+    EXPECT_EQ(stop_order(state)["db"], std::vector<std::string>{"web"});
+}
+
+// The hashes are docker compose's own: `docker compose config --hash` of 2.40, and 2.26's label.
+TEST(DockerHash, IsDockerComposes) {
+    const auto service = [](const std::string& keys) {
+        return load_text("services: {web: {image: busybox, " + keys + "}, db: {image: busybox}}")
+            .get_service("web");
+    };
+    struct Case {
+        const char* keys;
+        const char* now;
+        const char* v2_26;
+    };
+    for (const Case& one : {
+             Case{"init: true", "9a0096faf46aed1523b3f1a78cb305a29b8b58046d737eb5cce7d03f509c0f87",
+                  "9a0096faf46aed1523b3f1a78cb305a29b8b58046d737eb5cce7d03f509c0f87"},
+             Case{"command: sh -c \"a && b <c>\", environment: {B: 2, A: \"é\"}",
+                  "2e30eddc55350a5ba00fbc6015e62cc8f1b59ea7be14569630ce1a846497a696",
+                  "2e30eddc55350a5ba00fbc6015e62cc8f1b59ea7be14569630ce1a846497a696"},
+             Case{"ports: [\"8080:80\"], deploy: {replicas: 2, resources: {limits: {cpus: 0.25}}}",
+                  "550927b62681deb0c80b5b85193b9dbc8f1999347dcf20b665c41a74447fb45a",
+                  "550927b62681deb0c80b5b85193b9dbc8f1999347dcf20b665c41a74447fb45a"},
+             Case{"volumes: [{type: bind, source: /x, target: /b}, \"/s:/t:ro\", {type: tmpfs, "
+                  "target: /t2, tmpfs: {size: 1m}}]",
+                  "e55c68c79fef561d08761054ce41caaa5507f167dc00ffff9fcf7c7e06ddae55",
+                  "e55c68c79fef561d08761054ce41caaa5507f167dc00ffff9fcf7c7e06ddae55"},
+             Case{"networks: {default: {aliases: [w], priority: 5}}, ulimits: {nproc: {soft: 1, "
+                  "hard: 2}, core: 0}",
+                  "727a0f79374918f274d581e9427b0e90dc6178a3e0d25a1cfe58b687d710b848",
+                  "a14db57958630fa86a747954db55136cbeecf0b921c391415d21c4428a383a4a"},
+             Case{"depends_on: [db], profiles: []",
+                  "2afd7866203dca40993313263173003833e9de9c3ad83f2f59484e32a5605234",
+                  "d9912f80158817c3804902c2e8f2016cf974ea8ccc35f91918359322bcf936ce"},
+             Case{"labels: {b: 1, a: x}, healthcheck: {test: x, interval: 90s}, blkio_config: "
+                  "{device_read_bps: [{path: /d, rate: 12mb}]}",
+                  "e44adbe6cf266632f0ae9938c23c772dad083537e2fdd4dcc912e4b4107f9dfa",
+                  "e44adbe6cf266632f0ae9938c23c772dad083537e2fdd4dcc912e4b4107f9dfa"},
+             Case{"mem_swappiness: 60, extra_hosts: [\"b:1.2.3.4\", \"a=::1\"], stop_grace_period: "
+                  "0s",
+                  "7d6ccc8e2eb69331121e990eb5cc48aa4643c17650ddded75b11c135fa42339b",
+                  "7d6ccc8e2eb69331121e990eb5cc48aa4643c17650ddded75b11c135fa42339b"},
+         }) {
+        const Node node = service(one.keys);
+        EXPECT_EQ(docker_service_hash(node), one.now) << one.keys;
+        EXPECT_TRUE(has_docker_hash(one.v2_26, node)) << one.keys;
+        EXPECT_FALSE(has_docker_hash("0123", node));
+    }
+}
+
 TEST(Plan, ContainersOfAnotherProgramAndLeftOversAreSeen) {
     const Project project = load_text("services: {a: {image: x}}");
     Container foreign = made_of(project, "a", 1);
     foreign.labels.erase(labels::config);
     foreign.labels[labels::config_hash] = "0123";
     EXPECT_EQ(plan_text(project, {{foreign}, {}}),
-              "a: recreate p-a-1: it was made by another program: its configuration cannot be "
-              "compared\n");
+              "a: recreate p-a-1: docker compose made it of another configuration: what differs is "
+              "not known\n");
     Container left = made_of(project, "a", 1);
     left.name = "0123456789ab_p-a-1";
     left.id = "left";

@@ -308,8 +308,9 @@ void finish_volume(Node& node, const std::string& path, Conformer& conformer) {
         source->text = conformer.resolve(source->text);
     if (type == "bind" && node["source"].text.empty())
         conformer.complain(node.place, "{}: a bind needs a source", path);
+    // A bind without options gets them without a place: docker compose hashes it without them.
     if (type == "bind" && !node["bind"].find("create_host_path"))
-        node.get("bind", node.place).set("create_host_path", Node::flag(true, node.place));
+        node.get("bind").set("create_host_path", Node::flag(true, node.place));
     if (type != "" && node["target"].text.empty())
         conformer.complain(node.place, "{}: target is required", path);
     if (type == "tmpfs" && !node["source"].text.empty())

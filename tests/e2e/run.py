@@ -6,6 +6,7 @@ A script is a list of commands a user could type, each with what it must do:
     # What this script claims (first line).
     needs: cgroup2 hull            skip unless all hold: root cgroup1 cgroup2 hull (daemon is hulld) hull-cli docker-cli
                                    systemd no-systemd apparmor program:NAME (it is installed)
+                                   peer:NAME (tools/peers.sh could fetch it; $PEERS/NAME is where it lies)
                                    npm:PACKAGE@VERSION (it can be installed; NODE_PATH leads there)
                                    names (containers find each other by name)
                                    world (the Debian mirror can be reached) sctp (the kernel has it)
@@ -24,6 +25,7 @@ import argparse, functools, hashlib, http.client, json, os, pathlib, re, shutil,
 
 HERE = pathlib.Path(__file__).resolve().parent
 ROOT = HERE.parent.parent
+PEERS = ROOT / "build/peers"
 # Sanitizer builds are several times slower.
 COMMAND_SECONDS = 120 * int(os.environ.get("HULL_E2E_SLOW") or 1)
 
@@ -51,7 +53,7 @@ class Daemon:
         cli = bin_dir / "hull" if self.kind == "hull" else docker_cli(self.kind)
         os.symlink(cli, path + "/hull")
         self.env = {**os.environ, "PATH": f"{path}:{os.environ['PATH']}", "DOCKER_HOST": "unix://" + self.socket, "DOCKER_CONFIG": self.root + "/cli",
-                    "DAEMON_SOCKET": self.socket, "DAEMON_ROOT": self.root, "E2E": str(HERE), "HULL_BIN": str(bin_dir), "LC_ALL": "C.UTF-8", "DOCKER_BUILDKIT": "0", "HULL_ERRORS": "plain",
+                    "DAEMON_SOCKET": self.socket, "DAEMON_ROOT": self.root, "E2E": str(HERE), "HULL_BIN": str(bin_dir), "PEERS": str(PEERS), "LC_ALL": "C.UTF-8", "DOCKER_BUILDKIT": "0", "HULL_ERRORS": "plain",
                     "DAEMON_ARGV": " ".join(self.argv)}
 
     def start(self):
@@ -361,6 +363,7 @@ def run_script(path, daemon, against):
     claim, needs, steps = parse(path)
     have = facts(against)
     missing = [n for n in needs if n not in have and not (n.startswith("program:") and shutil.which(n[len("program:"):]))
+               and not (n.startswith("peer:") and (PEERS / n[len("peer:"):]).is_dir())
                and not (n.startswith("npm:") and npm_module(n[len("npm:"):], daemon))]
     if missing:
         return "skip", f"needs {' '.join(missing)}", steps
