@@ -51,23 +51,6 @@ void write_known(const Path& path, const KnownDownload& known) {
                  0600);
 }
 
-/// "HTTP_AUTH_TOKEN_host" and "HTTP_AUTH_HEADER_host", as BuildKit looks for them.
-std::string find_authorization(const std::map<std::string, std::string>& secrets,
-                               const std::string& url, const std::string& prefix) {
-    const std::size_t begin = url.find("://") + 3;
-    const std::string host = url.substr(begin, url.find_first_of(":/?#", begin) - begin);
-    for (const std::string& suffix : {"." + host, "_" + host, std::string()}) {
-        if (const auto header = secrets.find(prefix + "_AUTH_HEADER" + suffix);
-            header != secrets.end())
-            return header->second;
-        if (const auto token = secrets.find(prefix + "_AUTH_TOKEN" + suffix);
-            token != secrets.end())
-            return prefix == "GIT" ? "basic " + encode_base64("x-access-token:" + token->second)
-                                   : "Bearer " + token->second;
-    }
-    return "";
-}
-
 }  // namespace
 
 void StageRun::apply(const dockerfile::Add& add) {

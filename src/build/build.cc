@@ -7,9 +7,11 @@
 #include "build/dockerfile/arguments.hh"
 #include "build/dockerfile/check_report.hh"
 #include "build/dockerfile/ignore.hh"
+#include "build/provenance.hh"
 #include "build/stage_run.hh"
 #include "build/waste.hh"
 #include "engine/files_run.hh"
+#include "image/image_index.hh"
 #include "oci/reference.hh"
 
 #include <fcntl.h>
@@ -296,7 +298,9 @@ std::size_t Build::speaker_of(std::size_t stage) const {
 
 std::string Build::slot_of(std::size_t stage, std::size_t step) const {
     const std::string name = request_.tags.empty() ? context_.directory : request_.tags.front();
-    return fmt::format("{}\n{}\n{}\n{}", name, file_.source.name, stage, step);
+    std::string slot = fmt::format("{}\n{}\n{}\n{}", name, file_.source.name, stage, step);
+    if (request_.is_part) slot += "\n" + request_.platform;
+    return slot;
 }
 
 void Build::announce(std::size_t stage, std::size_t step, std::string_view text) {
@@ -340,20 +344,47 @@ image::ImagePointer Build::get_image(const std::string& name, const std::string&
     if (const auto* given = find_context(name);
         given && !given->image.empty() && given->image != name)
         return get_image(given->image, platform, stage);
-    image::ImagePointer image = images().find_image(name);
+    const std::string& wanted = platform.empty() ? request_.platform : platform;
+    const auto find = [&] {
+        const image::ImagePointer named = images().find_image(name);
+        return named && !wanted.empty() ? images().find_platform(named, oci::parse_platform(wanted))
+                                        : named;
+    };
+    image::ImagePointer image = find();
     if ((!image || request_.pull) && builder_.fetch_) {
+        const image::ImagePointer named = images().find_image(name);
         // Ids name what is here, if at all.
-        if (!image || !image->id.ends_with(name))
-            builder_.fetch_(name, platform.empty() ? request_.platform : platform,
-                            request_.registries, sink_, stop_);
-        image = images().find_image(name);
+        if (!named || !named->id.ends_with(name)) fetch(name, wanted, image ? nullptr : named);
+        image = find();
     }
-    if (!image) image = images().get_image(name);
+    if (!image) {
+        const image::ImagePointer named = images().get_image(name);
+        throw Error(ErrorKind::not_found, "image {} is for {}, and not for {}", name,
+                    named->config.platform.str(), wanted);
+    }
     say(stage, "");
+    if (request_.provenance != Provenance::none && !image->id.ends_with(name))
+        note_material(package_address(name, image->config.platform.str()), image->manifest_digest);
     store::Lease lease = images().lease_image(*image);
     const std::lock_guard lock(mutex_);
     image_leases_.push_back(std::move(lease));
     return image;
+}
+
+/// `named` is what has that name for another platform, if anything: then its index is asked, so
+/// that the name stays where it is.
+void Build::fetch(const std::string& name, const std::string& platform,
+                  const image::ImagePointer& named) {
+    std::string address = name;
+    if (const auto index = named ? images().find_index(named->manifest_digest) : std::nullopt)
+        address = oci::Reference::parse(name)
+                      .without_tag_and_digest()
+                      .with_digest(oci::Digest::parse(index->digest))
+                      .canonical();
+    const auto ask = [&] { builder_.fetch_(address, platform, request_.registries, sink_, stop_); };
+    if (!named) return ask();
+    with_context(ask, "image {} is here for {}, and not for {}", name, named->config.platform.str(),
+                 platform);
 }
 
 void Build::run_files(files::Request request, int output_fd,
@@ -382,7 +413,7 @@ void Build::warn_unused_arguments() {
             fmt::format("[Warning] One or more build-args [{}] were not consumed\n", names));
 }
 
-std::string Build::finish(const StageState& state) {
+BuildResult Build::finish(const StageState& state) {
     StageState last = state;
     for (const auto& [name, value] : request_.labels) last.config.config.labels[name] = value;
     image::NewImage image;
@@ -395,8 +426,17 @@ std::string Build::finish(const StageState& state) {
         image.config = json::dump(config);
     }
     image.layers = last.layers;
-    image.references = request_.tags;
-    return images().add_image(image);
+    if (!request_.is_part) image.references = request_.tags;
+    for (const Annotation& annotation : request_.annotations)
+        if (annotation.place == Annotation::Place::manifest &&
+            (annotation.platform.empty() || oci::parse_platform(annotation.platform) == platform_))
+            image.annotations[annotation.name] = annotation.value;
+    const image::AddedImage added = images().add_image(image);
+    BuildResult result;
+    result.image_id = added.id;
+    result.digest = added.manifest;
+    if (request_.provenance != Provenance::none) result.provenance = describe_provenance();
+    return result;
 }
 
 /// The build checks, and what the steps have stored for nothing.
@@ -476,7 +516,7 @@ BuildResult Build::run_all() {
         std::rethrow_exception(failure_);
     }
     const StageState& state = wait_for_stage(target_);
-    BuildResult result{finish(state), {}};
+    BuildResult result = finish(state);
     if (request_.tells_more) tell_more(state);
     for (const std::string& tag : request_.tags)
         result.tags.push_back(oci::Reference::parse(tag).with_default_tag().familiar());

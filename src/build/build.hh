@@ -61,6 +61,11 @@ public:
     /// An image by the name that FROM, --from or a mount gives it; pulled when it must be.
     image::ImagePointer get_image(const std::string& name, const std::string& platform,
                                   std::size_t stage);
+    /// Notes what was taken from elsewhere, for the provenance.
+    void note_material(const std::string& address, const std::string& digest) {
+        const std::lock_guard lock(mutex_);
+        materials_[address] = digest;
+    }
     /// A global argument, or one of those every build has.
     std::optional<std::string> find_global(std::string_view name) const;
     std::optional<std::string> find_build_argument(const std::string& name);
@@ -98,7 +103,10 @@ private:
     void import_caches();
     std::size_t speaker_of(std::size_t stage) const;
     void run_stage(std::size_t stage);
-    std::string finish(const StageState& state);
+    BuildResult finish(const StageState& state);
+    void fetch(const std::string& name, const std::string& platform,
+               const image::ImagePointer& named);
+    json::Value describe_provenance();
     BuildResult run_all();
     void tell_more(const StageState& state);
     void warn_unused_arguments();
@@ -126,6 +134,8 @@ private:
     std::mutex mutex_;  ///< guards what follows
     std::set<std::string> used_arguments_;
     std::vector<store::Lease> image_leases_;
+    /// What was taken from elsewhere, by address: its digest.
+    std::map<std::string, std::string> materials_;
     std::exception_ptr failure_;  ///< the first
 };
 

@@ -10,6 +10,7 @@
 #include "build/stage_run.hh"
 #include "engine/files_run.hh"
 #include "oci/reference.hh"
+#include "store/space.hh"
 
 #include <fcntl.h>
 #include <unistd.h>
@@ -22,6 +23,7 @@ namespace hull::build {
 namespace {
 
 constexpr std::size_t most_dockerfile_bytes = 4UL << 20;
+constexpr std::uint64_t least_free_bytes = 64UL << 10;  ///< with less a context has failed for that
 
 }  // namespace
 
@@ -75,18 +77,26 @@ Builder::ReceivedContext::~ReceivedContext() {
 /// Parsed without privileges, and made files by a program that only makes files (ADR 009).
 void Builder::unpack(int input_fd, const Path& directory, StopEvent& stop) {
     StopEvent parser_stop;
-    run_pipe([&](int output) { images_.unpack(input_fd, output, &parser_stop); },
-             [&](int records) {
-        engine::FilesCommand command;
-        command.program = join(options_.programs, "hull-files");
-        command.request.verb = files::Verb::unpack;
-        command.request.path = directory;
-        command.request.container = "build";
-        command.input_fd = records;
-        engine::run_files(
-            command, [](const auto&) {}, &stop);
-    },
-             parser_stop);
+    const auto run = [&] {
+        run_pipe([&](int output) { images_.unpack(input_fd, output, &parser_stop); },
+                 [&](int records) {
+            engine::FilesCommand command;
+            command.program = join(options_.programs, "hull-files");
+            command.request.verb = files::Verb::unpack;
+            command.request.path = directory;
+            command.request.container = "build";
+            command.input_fd = records;
+            engine::run_files(
+                command, [](const auto&) {}, &stop);
+        },
+                 parser_stop);
+    };
+    try {
+        run();
+    } catch (const Error& error) {
+        throw Error(error.kind(), "{}{}", error.message(),
+                    store::describe_shortage(directory, least_free_bytes));
+    }
 }
 
 Builder::ReceivedContext Builder::receive_context(int input_fd, StopEvent& stop) {
@@ -96,6 +106,7 @@ Builder::ReceivedContext Builder::receive_context(int input_fd, StopEvent& stop)
 }
 
 Builder::RemoteContext Builder::fetch_context(const std::string& address, bool keep_git_dir,
+                                              const std::map<std::string, std::string>& secrets,
                                               StopEvent& stop) {
     RemoteContext context;
     if (const auto git = parse_git_address(address)) {
@@ -104,6 +115,9 @@ Builder::RemoteContext Builder::fetch_context(const std::string& address, bool k
         request.ref = git->ref;
         request.submodules = git->submodules.value_or(true);
         request.keep_git_dir = git->keep_git_dir.value_or(keep_git_dir);
+        if (const std::string shown = find_authorization(secrets, git->url, "GIT");
+            !shown.empty() && is_http_address(git->url))
+            request.header = "Authorization: " + shown;
         const std::string commit = downloads_.find_commit(request, stop);
         if (!commit.starts_with(git->checksum))
             throw Error(ErrorKind::invalid_argument, "expected checksum to match {}, got {}",
@@ -114,7 +128,11 @@ Builder::RemoteContext Builder::fetch_context(const std::string& address, bool k
     }
     if (!is_http_address(address))
         throw Error(ErrorKind::invalid_argument, "{} is no address of a context", address);
-    const auto download = downloads_.fetch({address, {}, "", ""}, stop);
+    image::DownloadRequest asked;
+    asked.url = address;
+    if (const std::string shown = find_authorization(secrets, address, "HTTP"); !shown.empty())
+        asked.headers["Authorization"] = shown;
+    const auto download = downloads_.fetch(asked, stop);
     const Fd file = sys::open(join(download->staging.path(), download->file), O_RDONLY);
     std::string head(512, '\0');
     head.resize(sys::read_full(file.get(), std::as_writable_bytes(std::span(head))));
@@ -129,29 +147,6 @@ Builder::RemoteContext Builder::fetch_context(const std::string& address, bool k
     }
     context.directory = context.received->directory();
     return context;
-}
-
-void Builder::export_rootfs(const std::string& name, int output_fd, StopEvent& stop) {
-    const image::ImagePointer image = images_.get_image(name);
-    const store::Lease lease = images_.lease_image(*image);
-    files::CopyPlan plan;
-    plan.source_layers = store_.prepare_rootfs(image->diff_ids, "", "");
-    plan.paths = {"/"};
-    plan.literal = true;
-    plan.destination = "/";
-    plan.look_below = false;
-    plan.keep_owner = plan.keep_links = true;
-    plan.mtime_s = image->created_ns / 1'000'000'000;
-    engine::FilesCommand command;
-    command.program = join(options_.programs, "hull-files");
-    command.request.verb = files::Verb::copy;
-    command.request.copies = {plan};
-    command.request.rootfs = store_.prepare_rootfs({}, "", "");
-    command.request.container = "build";
-    command.request.scratch = join(options_.data_root, "build/scratch");
-    command.output_fd = output_fd;
-    engine::run_files(
-        command, [](const auto&) {}, &stop);
 }
 
 Context Builder::local_context(const Path& directory, const std::string& identity) const {
@@ -183,7 +178,13 @@ BuildResult Builder::build(const BuildRequest& request, const Context& context, 
     std::optional<Registration> registration;
     if (!request.id.empty() && running_.lock()->try_emplace(request.id, &cancelled).second)
         registration.emplace(*this, request.id);
-    BuildResult result = Build(*this, request, context, sink, stop, cancelled).run();
+    const bool has_parts = request.platform.find(',') != std::string::npos;
+    const auto multi = request.build_args.find("BUILDKIT_MULTI_PLATFORM");
+    const bool is_multi =
+        multi != request.build_args.end() && (multi->second == "1" || multi->second == "true");
+    BuildResult result = has_parts || is_multi || request.provenance != Provenance::none
+                             ? build_index(request, context, sink, stop, cancelled)
+                             : Build(*this, request, context, sink, stop, cancelled).run();
     keep_budget();
     return result;
 }

@@ -67,7 +67,10 @@ public:
         Path directory;
         std::optional<std::string> dockerfile;  ///< the text, when that was all
     };
-    RemoteContext fetch_context(const std::string& address, bool keep_git_dir, StopEvent& stop);
+    /// `secrets` are the build's: they may hold what the server wants to see.
+    RemoteContext fetch_context(const std::string& address, bool keep_git_dir,
+                                const std::map<std::string, std::string>& secrets,
+                                StopEvent& stop);
 
     /// A directory of this machine that a client names. Throws not_found when we do not see the one
     /// it sees: `identity` is its "DEVICE:INODE".
@@ -79,8 +82,10 @@ public:
     /// Ends the build of that id; none is fine.
     void cancel(const std::string& id);
 
-    /// Writes all files of an image as a tar, dated as the image is.
-    void export_rootfs(const std::string& image, int output_fd, StopEvent& stop);
+    /// Writes all files of images as a tar, dated as the images are; each below a directory
+    /// "linux_amd64" when `splits` says so.
+    void export_rootfs(const std::vector<image::ImagePointer>& images, bool splits, int output_fd,
+                       StopEvent& stop);
 
     /// What to make a container of to look at what a failed step has left.
     struct DebugPlan {
@@ -134,6 +139,9 @@ private:
     Path new_directory(std::string_view kind);
     void unpack(int input_fd, const Path& directory, StopEvent& stop);
     void keep_budget() noexcept;
+    /// Builds for each platform, and makes an index of it all (platforms.cc).
+    BuildResult build_index(const BuildRequest& request, const Context& context, const Sink& sink,
+                            StopEvent& stop, StopEvent& cancelled);
 
     const BuilderOptions options_;
     engine::Engine& engine_;

@@ -54,7 +54,7 @@ std::string Builder::export_cache(const std::string& id, bool all) {
         config.diff_ids.push_back(oci::Digest::parse(layer.diff_id));
     config.unknown[carried_name] = carried_records(build.steps, diff_ids);
     image.config = json::dump(oci::to_json(config));
-    return images_.add_image(image);
+    return images_.add_image(image).id;
 }
 
 std::size_t Builder::import_cache(const image::Image& image) {

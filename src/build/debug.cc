@@ -79,7 +79,7 @@ Builder::DebugPlan Builder::prepare_debug(const std::string& id) {
     image::NewImage image;
     image.config = plan.failed.config;
     image.layers = plan.failed.layers;
-    plan.image_id = images_.add_image(image);
+    plan.image_id = images_.add_image(image).id;
     return plan;
 }
 

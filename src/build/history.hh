@@ -40,6 +40,7 @@ public:
         void set_waste(json::Value waste);
         void finish(BuildStatus status, const std::string& error, const std::string& image_id);
         const std::string& id() const { return id_; }
+        std::int64_t started_ns() { return record_.lock()->started_ns; }
         std::vector<StepRecord> steps() { return record_.lock()->steps; }
 
     private:

@@ -2,6 +2,8 @@
 #include "base/sys.hh"
 #include "build/stage_run.hh"
 
+#include <cerrno>
+#include <cstring>
 #include <thread>
 
 namespace hull::build {
@@ -30,7 +32,9 @@ void run_pipe(const std::function<void(int)>& write, const std::function<void(in
     // A reader that only missed the end of what it read is not the reason.
     const bool writer_was_stopped =
         write_failure && read_failure && read_failure->kind() != ErrorKind::data_loss &&
-        (write_failure->kind() == ErrorKind::cancelled || write_failure->error_number() == EPIPE);
+        (write_failure->kind() == ErrorKind::cancelled || write_failure->error_number() == EPIPE ||
+         // Of another program only the text comes here.
+         write_failure->message().ends_with(std::strerror(EPIPE)));
     if (write_failure && !writer_was_stopped) throw *write_failure;
     if (read_failure) throw *read_failure;
 }

@@ -5,6 +5,10 @@
 
 #include <time.h>
 
+#include <algorithm>
+#include <cctype>
+#include <cstddef>
+
 namespace hull::build {
 
 namespace {
@@ -42,11 +46,23 @@ void apply_query(GitAddress& address, std::string_view query) {
     }
 }
 
+/// "user@host:path", as scp has it.
+bool is_scp_address(std::string_view text) {
+    const std::size_t at = text.find('@'), colon = text.find(':');
+    if (at == 0 || at == std::string_view::npos || colon == std::string_view::npos ||
+        colon < at + 2 || text.front() == '-' || text[at + 1] == '-')
+        return false;
+    return std::all_of(text.begin(), text.begin() + static_cast<std::ptrdiff_t>(colon), [](char c) {
+        return std::isalnum(static_cast<unsigned char>(c)) || c == '@' || c == '.' || c == '-' ||
+               c == '_';
+    });
+}
+
 /// Whether the path of `text` (without query and fragment) says that it is a repository.
 bool is_repository(std::string_view text) {
-    for (const std::string_view scheme : {"git://", "ssh://", "git@"})
+    for (const std::string_view scheme : {"git://", "ssh://"})
         if (text.starts_with(scheme)) return true;
-    if (text.starts_with("github.com/")) return true;
+    if (text.starts_with("github.com/") || is_scp_address(text)) return true;
     return is_http_address(text) && text.ends_with(".git");
 }
 
@@ -72,6 +88,24 @@ std::optional<GitAddress> parse_git_address(std::string_view text) {
     if (colon != std::string_view::npos) address.subdir = fragment.substr(colon + 1);
     apply_query(address, query);
     return address;
+}
+
+std::string find_authorization(const std::map<std::string, std::string>& secrets,
+                               const std::string& url, const std::string& prefix) {
+    const std::size_t scheme = url.find("://");
+    if (scheme == std::string::npos) return "";
+    const std::size_t begin = scheme + 3;
+    const std::string host = url.substr(begin, url.find_first_of(":/?#", begin) - begin);
+    for (const std::string& suffix : {"." + host, "_" + host, std::string()}) {
+        if (const auto header = secrets.find(prefix + "_AUTH_HEADER" + suffix);
+            header != secrets.end())
+            return header->second;
+        if (const auto token = secrets.find(prefix + "_AUTH_TOKEN" + suffix);
+            token != secrets.end())
+            return prefix == "GIT" ? "basic " + encode_base64("x-access-token:" + token->second)
+                                   : "Bearer " + token->second;
+    }
+    return "";
 }
 
 std::string name_in_url(std::string_view url) {

@@ -1,4 +1,5 @@
 #pragma once
+#include <map>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -16,6 +17,12 @@ struct GitAddress {
 /// nullopt for what is no address of a repository. Throws invalid_argument for a query it does not
 /// know.
 std::optional<GitAddress> parse_git_address(std::string_view text);
+
+/// What to show an http server: of the secrets HTTP_AUTH_HEADER.host, HTTP_AUTH_TOKEN.host (also
+/// with _ before the host, or without one), as BuildKit looks for them. "" for nothing. `prefix`
+/// is HTTP or GIT.
+std::string find_authorization(const std::map<std::string, std::string>& secrets,
+                               const std::string& url, const std::string& prefix);
 
 /// Whether it is http or https.
 bool is_http_address(std::string_view text);

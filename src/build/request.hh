@@ -14,6 +14,17 @@
 
 namespace hull::build {
 
+/// A line of --annotation.
+struct Annotation {
+    enum class Place { manifest, index, manifest_descriptor };
+    Place place = Place::manifest;
+    std::string platform;  ///< "" is every one
+    std::string name, value;
+};
+
+/// How much of a build is told in a statement beside its image (docs/adr/037).
+enum class Provenance { none, min, max };
+
 /// What one build is to make, and how.
 struct BuildRequest {
     std::string id;                              ///< for cancel; "" when the client gave none
@@ -21,8 +32,14 @@ struct BuildRequest {
     std::string dockerfile;                      ///< path in the context, "" is Dockerfile
     std::optional<std::string> dockerfile_text;  ///< of one that is not in the context
     std::optional<std::string> ignore_text;      ///< of the ignore file beside that
-    std::string target, platform;
+    std::string target;
+    std::string platform;  ///< several, separated by commas, make an index
+    /// One of several platforms: what it makes gets its name as a part of the index.
+    bool is_part = false;
     std::map<std::string, std::string> build_args, labels;
+    std::vector<Annotation> annotations;
+    Provenance provenance = Provenance::none;
+    std::string builder_id;                    ///< what the provenance calls us
     std::vector<std::string> cache_from;       ///< images whose results of steps are taken over
     bool inline_cache = false;                 ///< the image carries the results of its steps
     std::int64_t timeout_ms = -1;              ///< of the whole build; -1: none
@@ -59,8 +76,15 @@ struct Context {
 using Sink = std::function<void(const api::ProgressMessage&)>;
 
 struct BuildResult {
-    std::string image_id;
+    std::string image_id;           ///< of an index: the one that has the name
     std::vector<std::string> tags;  ///< familiar, with the tag: "x:latest"
+    std::string digest;             ///< of the manifest or index
+    /// What an index is of.
+    struct Part {
+        std::string platform, image_id, digest;
+    };
+    std::vector<Part> parts;
+    json::Value provenance;  ///< the predicate of the statement, when one was asked for
 };
 
 /// A RUN whose command ended with another code than 0.

@@ -4,6 +4,7 @@
 #include "base/sys.hh"
 #include "build/dockerfile/arguments.hh"
 #include "build/stage_run.hh"
+#include "linux/binfmt.hh"
 
 #include <poll.h>
 #include <sys/socket.h>
@@ -21,6 +22,19 @@ std::string join_words(const std::vector<std::string>& words) {
     std::string text;
     for (const std::string& word : words) text += (text.empty() ? "" : " ") + word;
     return text;
+}
+
+/// A program of another architecture runs only where somebody has registered an emulator.
+void check_can_run(const oci::Platform& platform) {
+    const oci::Platform host = oci::host_platform();
+    if (platform.architecture.empty() || platform.architecture == host.architecture ||
+        linux_::can_emulate(platform.architecture))
+        return;
+    throw Error(ErrorKind::invalid_argument,
+                "this machine ({}) cannot run programs for {}, and no emulator is registered for "
+                "them: build them in a stage FROM --platform=$BUILDPLATFORM and COPY --from it, or "
+                "register one (binfmt_misc: Debian's packages qemu-user-static and binfmt-support)",
+                host.str(), platform.str());
 }
 
 /// Removes the container of a step, whatever became of it.
@@ -135,6 +149,7 @@ void StageRun::apply(const dockerfile::Run& run) {
     step.diff_ids = state_.diff_ids();
 
     take_layer(inputs, [&] {
+        check_can_run(state_.config.platform);
         const StepMounts mounts = prepare_mounts(run, plan);
         return run_in_container(step, mounts, join_words(plan.arguments));
     });

@@ -3,6 +3,7 @@
 #include "base/sys.hh"
 #include "cli/build_call.hh"
 #include "cli/build_context.hh"
+#include "cli/build_extras.hh"
 #include "cli/build_layout.hh"
 #include "cli/build_output.hh"
 #include "cli/build_report.hh"
@@ -34,6 +35,9 @@ constexpr Flag flags[] = {
      check_extra_host},
     {"allow", 0, FlagType::list,
      "Allow what is not allowed by default (network.host, security.insecure)"},
+    {"annotation", 0, FlagType::list,
+     "Add an annotation to the image ([manifest|index|manifest-descriptor:]key=value)"},
+    {"attest", 0, FlagType::list, "Statement beside the image (type=provenance,mode=max)"},
     {"build-arg", 0, FlagType::list, "Set a build argument"},
     {"build-context", 0, FlagType::list,
      "What COPY --from and FROM mean by a name (name=PATH, URL, docker-image://, oci-layout://)"},
@@ -64,13 +68,16 @@ constexpr Flag flags[] = {
     {"no-cache-filter", 0, FlagType::strings, "Stages whose steps all run"},
     {"output", 'o', FlagType::list, "Where the result goes: DIR, -, or type=…,dest=…", "",
      check_build_output},
-    {"platform", 0, FlagType::text, "Platform of the image (os[/arch[/variant]])"},
+    {"platform", 0, FlagType::strings,
+     "Platform of the image (os[/arch[/variant]]); several make an index"},
     {"progress", 0, FlagType::text, "Output: auto, plain, tty, quiet or rawjson", "auto",
      check_progress},
+    {"provenance", 0, FlagType::text, "The same as --attest=type=provenance (mode=min, mode=max)"},
     {"pull", 0, FlagType::boolean, "Look for newer base images"},
     {"push", 0, FlagType::boolean, "Push the image: --output=type=registry"},
     {"quiet", 'q', FlagType::boolean, "Print only the image's ID"},
     {"rm", 0, FlagType::boolean, "Remove a step's container (they always are)", "true"},
+    {"sbom", 0, FlagType::text, "The same as --attest=type=sbom (not supported)"},
     {"secret", 0, FlagType::list, "Secret for RUN --mount=type=secret (id=x[,src=FILE|,env=NAME])"},
     {"security-opt", 0, FlagType::strings, "Security options of the steps"},
     {"shm-size", 0, FlagType::bytes, "Size of /dev/shm"},
@@ -175,7 +182,6 @@ http::Query make_query(Session& session, const Arguments& arguments) {
         if (const std::int64_t value = arguments.integer(flag))
             query.emplace_back(parameter, std::to_string(value));
     };
-    for (const std::string& tag : arguments.list("tag")) add("t", tag);
     for (const std::string& host : arguments.list("add-host"))
         add("extrahosts", parse_extra_host(host));
     json::Object build_args = build_arguments(arguments);
@@ -190,7 +196,7 @@ http::Query make_query(Session& session, const Arguments& arguments) {
         ulimits.push_back(api::to_json(parse_ulimit(ulimit)));
     if (!ulimits.empty()) add("ulimits", json::dump(ulimits));
     add("target", arguments.text("target"));
-    add("platform", arguments.text("platform"));
+    add("platform", join_text(arguments.list("platform"), ","));
     add("networkmode", arguments.text("network"));
     add("cgroupparent", arguments.text("cgroup-parent"));
     add("cpusetcpus", arguments.text("cpuset-cpus"));
@@ -222,6 +228,12 @@ json::Object make_extra(const Arguments& arguments, const BuildContext& context)
     if (!secrets.empty()) extra["secrets"] = secrets;
     if (!agents.empty()) extra["ssh"] = agents;
     if (!arguments.list("allow").empty()) extra["allow"] = arguments.list("allow");
+    json::Value provenance = make_provenance(arguments);
+    const bool has_index = arguments.list("platform").size() > 1 || !provenance.is_null();
+    if (json::Array annotations = make_annotations(arguments.list("annotation"), has_index);
+        !annotations.empty())
+        extra["annotations"] = std::move(annotations);
+    if (!provenance.is_null()) extra["provenance"] = std::move(provenance);
     if (!arguments.list("no-cache-filter").empty())
         extra["noCacheFilter"] = arguments.list("no-cache-filter");
     return extra;
@@ -349,8 +361,8 @@ void export_caches(Session& session, const Arguments& arguments, const std::stri
     }
 }
 
-struct Outcome {
-    std::string image_id, error;
+struct Outcome : BuildAnswer {
+    std::string error;
     int code = 0;
     std::string hidden;  ///< what was printed, when nothing is to be shown
 };
@@ -367,7 +379,7 @@ Outcome follow(http::ClientResponse& response, std::string_view progress, const 
             outcome.error = message.error;
             outcome.code = message.error_code ? static_cast<int>(message.error_code) : 1;
         }
-        if (message.aux["ID"].is_string()) outcome.image_id = message.aux["ID"].as_string();
+        outcome.take(message.aux);
         if (progress == "quiet") outcome.hidden += message.stream;
         if (progress == "rawjson" || progress == "quiet") continue;
         if (!message.stream.empty()) session.print(message.stream);
@@ -430,6 +442,30 @@ std::vector<BuildOutput> parse_outputs(const Arguments& arguments) {
     return outputs;
 }
 
+/// Of --tag, and of outputs that name the image.
+std::vector<std::string> find_names(const Arguments& arguments,
+                                    const std::vector<BuildOutput>& outputs) {
+    std::vector<std::string> names = arguments.list("tag");
+    for (const BuildOutput& output : outputs)
+        for (const std::string& name : output.names)
+            if (std::find(names.begin(), names.end(), name) == names.end()) names.push_back(name);
+    return names;
+}
+
+/// What would fail at the end fails before anything is built.
+void check_outputs(const std::vector<BuildOutput>& outputs, const std::vector<std::string>& names,
+                   bool has_several) {
+    for (const BuildOutput& output : outputs) {
+        const bool pushes = output.type == BuildOutput::Type::registry || output.push;
+        if (pushes && names.empty()) fail("tag is needed when pushing to registry");
+        if (!has_several) continue;
+        if (output.type == BuildOutput::Type::docker)
+            fail("docker exporter does not currently support exporting manifest lists");
+        if (output.type == BuildOutput::Type::oci && names.empty())
+            fail("an OCI layout of several platforms needs a name: give it by --tag or name=");
+    }
+}
+
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
     Session& session = call.session;
@@ -449,8 +485,11 @@ int run(Invocation& call) {
         fail("--verify reads its context twice: it needs a directory");
     const std::string& id_file = arguments.text("iidfile");
     if (!id_file.empty()) sys::unlink(id_file);
+    const std::vector<std::string> tags = find_names(arguments, outputs);
     http::Query query = make_query(session, arguments);
+    for (const std::string& tag : tags) query.emplace_back("t", tag);
     json::Object extra = make_extra(arguments, context);
+    check_outputs(outputs, tags, arguments.list("platform").size() > 1);
     LoadedImages loaded(session);
     if (json::Object contexts = make_contexts(arguments, loaded); !contexts.empty())
         extra["contexts"] = std::move(contexts);
@@ -472,10 +511,10 @@ int run(Invocation& call) {
         if (!outcome.hidden.empty()) sys::write_all(STDERR_FILENO, outcome.hidden);
         session.complain(outcome.error);
         if (outcome.code != 1 || outcome.error.starts_with("The command "))
-            session.complain(
-                fmt::format("Look at what it has left: {0} build debug {1}\n"
-                            "All that was printed: {0} build logs {1}",
-                            session.program, record_id));
+            session.complain(fmt::format(
+                "Look at what it has left: {0} build debug {1}\n"
+                "All that was printed: {0} build logs {1}",
+                session.program, outcome.record_id.empty() ? record_id : outcome.record_id));
         return outcome.code;
     }
     export_caches(session, arguments, record_id);
@@ -492,16 +531,9 @@ int run(Invocation& call) {
     }
     if (progress == "quiet" && !is_silent) session.print_line(outcome.image_id);
     if (!id_file.empty()) write_file(id_file, outcome.image_id, 0666);
-    if (const std::string& file = arguments.text("metadata-file"); !file.empty()) {
-        json::Object metadata{{"containerimage.config.digest", outcome.image_id},
-                              {"containerimage.digest", outcome.image_id}};
-        if (!arguments.list("tag").empty())
-            metadata["image.name"] = join_text(arguments.list("tag"), ",");
-        write_file(file, json::dump_indented(metadata, 2) + "\n", 0644);
-    }
-    const std::vector<std::string>& tags = arguments.list("tag");
-    for (const BuildOutput& output : outputs)
-        write_build_output(session, output, tags.empty() ? outcome.image_id : tags.front(), tags);
+    if (const std::string& file = arguments.text("metadata-file"); !file.empty())
+        write_file(file, format_metadata(outcome, tags, record_id), 0644);
+    for (const BuildOutput& output : outputs) write_build_output(session, output, outcome, tags);
     return 0;
 }
 

@@ -110,9 +110,12 @@ void BuildContext::read_directory() {
 }
 
 bool is_remote_context(const std::string& text) {
-    for (const char* scheme : {"http://", "https://", "git://", "ssh://", "git@", "github.com/"})
+    for (const char* scheme : {"http://", "https://", "git://", "ssh://", "github.com/"})
         if (text.starts_with(scheme)) return true;
-    return false;
+    // user@host:path, when it is no directory of that name.
+    const std::size_t at = text.find('@'), colon = text.find(':'), slash = text.find('/');
+    return at != std::string::npos && at > 0 && colon != std::string::npos && at < colon &&
+           colon < slash && !sys::find_stat(text);
 }
 
 BuildContext open_build_context(const std::string& path, const std::string& file) {

@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "cli/build_extras.hh"
 #include "cli/build_layout.hh"
 #include "cli/compose_call.hh"
 #include "cli/output_file.hh"
@@ -104,6 +105,8 @@ BuildOutput parse_build_output(std::string_view text) {
             output.push = parse_switch(key, *value);
         } else if (key == "mode" && (*value == "copy" || *value == "delete")) {
             output.replaces = *value == "delete";
+        } else if (key == "platform-split") {
+            output.splits = parse_switch(key, *value);
         } else if (key == "unpack" || key == "store" || key == "oci-mediatypes") {
             // Layers are unpacked and images stored as OCI ones, always.
             if (!parse_switch(key, *value)) fail("{}=false is not supported", key);
@@ -122,18 +125,23 @@ BuildOutput parse_build_output(std::string_view text) {
 
 void check_build_output(std::string_view text) { parse_build_output(text); }
 
-void write_build_output(Session& session, const BuildOutput& output, const std::string& name,
+void write_build_output(Session& session, const BuildOutput& output, const BuildAnswer& answer,
                         const std::vector<std::string>& tags) {
-    std::vector<std::string> names = tags;
-    names.insert(names.end(), output.names.begin(), output.names.end());
     if (output.type == BuildOutput::Type::cacheonly) return;
     if (output.type == BuildOutput::Type::registry || output.push)
-        return push_names(session, name, names);
-    for (const std::string& other : output.names) tag_image(session, name, other);
+        return push_names(session, tags.front(), tags);
     if (output.type == BuildOutput::Type::image) return;
+    const std::string name = tags.empty() ? answer.image_id : tags.front();
     const auto request_root = [&] {
+        http::Query query;
+        for (const BuildPart& part : answer.parts) {
+            query.emplace_back("platform", part.platform);
+            query.emplace_back("part", part.image_id);
+        }
+        if (output.splits.value_or(answer.parts.size() > 1)) query.emplace_back("split", "1");
         return session.ask([&](client::Client& daemon) {
-            return daemon.request("GET", "/images/" + http::encode_percent(name) + "/rootfs");
+            return daemon.request("GET", "/images/" + http::encode_percent(name) + "/rootfs",
+                                  query);
         });
     };
     switch (output.type) {

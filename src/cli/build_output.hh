@@ -1,4 +1,5 @@
 #pragma once
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -6,6 +7,7 @@
 namespace hull::cli {
 
 class Session;
+struct BuildAnswer;
 
 /// Where `build -o` wants the result besides the store.
 struct BuildOutput {
@@ -13,9 +15,12 @@ struct BuildOutput {
     Type type = Type::image;
     std::string destination;  ///< directory of local, else a file; "" is standard output
     bool has_destination = false;
-    bool is_tar = true;              ///< of oci and docker; else a directory
-    bool push = false;               ///< of image
-    bool replaces = false;           ///< of local: what was in the directory goes
+    bool is_tar = true;     ///< of oci and docker; else a directory
+    bool push = false;      ///< of image
+    bool replaces = false;  ///< of local: what was in the directory goes
+    /// Of local and tar: each platform in a directory of its own. By default when there are
+    /// several.
+    std::optional<bool> splits;
     std::vector<std::string> names;  ///< of the image, besides --tag
 };
 
@@ -31,8 +36,8 @@ bool keeps_image(const BuildOutput& output);
 /// Pushes an image under a name that goes afterwards.
 void push_and_forget(Session& session, const std::string& image, const std::string& name);
 
-/// Writes the image there; `name` is the first tag, or the id; `tags` are all.
-void write_build_output(Session& session, const BuildOutput& output, const std::string& name,
+/// Writes what was built there; `tags` are its names.
+void write_build_output(Session& session, const BuildOutput& output, const BuildAnswer& answer,
                         const std::vector<std::string>& tags);
 
 }  // namespace hull::cli

@@ -155,11 +155,8 @@ std::vector<std::string> build_words(const compose::Project& project, const std:
     }
     add("--ssh", options.ssh);
     const std::vector<std::string> platforms = build["platforms"].to_texts();
-    if (platforms.size() > 1)
-        throw Error(ErrorKind::unsupported,
-                    "service \"{}\": an image of several platforms cannot be built", service);
-    add("--platform",
-        platforms.empty() ? project.get_service(service)["platform"].text : platforms[0]);
+    add("--platform", platforms.empty() ? project.get_service(service)["platform"].text : "");
+    for (const std::string& platform : platforms) add("--platform", platform);
     add("--memory", options.memory);
     if (build["no_cache"].is_true() || options.no_cache) words.push_back("--no-cache");
     if (build["pull"].is_true() || options.pull) words.push_back("--pull");

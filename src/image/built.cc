@@ -60,7 +60,7 @@ std::vector<BuiltLayer> Images::list_layers(const Image& image) {
     return layers;
 }
 
-std::string Images::add_image(const NewImage& image) {
+AddedImage Images::add_image(const NewImage& image) {
     std::vector<std::string> references;
     for (const std::string& reference : image.references)
         references.push_back(oci::Reference::parse(reference).with_default_tag().canonical());
@@ -79,6 +79,7 @@ std::string Images::add_image(const NewImage& image) {
         descriptor.digest = oci::Digest::parse(layer.blob);
         descriptor.size = static_cast<std::int64_t>(layer.blob_bytes);
     }
+    manifest.annotations = image.annotations;
     const std::string manifest_text = json::dump(oci::to_json(manifest));
     std::vector<Event> events;
     const auto tell_tags = [&](const Image& made) {
@@ -87,17 +88,21 @@ std::string Images::add_image(const NewImage& image) {
                               made.config.config.labels});
     };
     // What is there under these names costs no wait for the disk.
-    const ImagePointer known = find_image(oci::Digest::of(image.config).str());
+    const auto current = state();
+    const ImagePointer known = current->find(oci::Digest::of(image.config).str());
     if (known && known->manifest_digest == oci::Digest::of(manifest_text).str() &&
         (image.parent.empty() || !known->parent.empty()) &&
         std::all_of(references.begin(), references.end(), [&](const std::string& reference) {
             const std::string name = oci::Reference::parse(reference).familiar();
-            return std::find(known->repo_tags.begin(), known->repo_tags.end(), name) !=
-                   known->repo_tags.end();
+            if (std::find(known->repo_tags.begin(), known->repo_tags.end(), name) ==
+                known->repo_tags.end())
+                return false;
+            const State::Target& target = current->tags.at(reference);
+            return target.built_index.empty() && target.manifest == known->manifest_digest;
         })) {
         tell_tags(*known);
         emit(events);
-        return known->id;
+        return {known->id, known->manifest_digest};
     }
     const std::string id = store_.put_blob(image.config, oci::media_type::oci_config, lease);
     const std::string manifest_digest =
@@ -116,7 +121,7 @@ std::string Images::add_image(const NewImage& image) {
         tell_tags(*get_image(id));
     }
     emit(events);
-    return id;
+    return {id, manifest_digest};
 }
 
 }  // namespace hull::image

@@ -46,31 +46,43 @@ IndexEntry inspect_entry(store::Store& store, const oci::Descriptor& descriptor)
 
 }  // namespace
 
+std::optional<ImageIndex> Images::read_index(const std::string& digest,
+                                             const std::string& manifest) const {
+    if (!store_.find_blob(digest)) return std::nullopt;
+    try {
+        const std::string text = store_.read_blob(digest);
+        const auto document = oci::parse_manifest_or_index(text);
+        const auto* index = std::get_if<oci::Index>(&document);
+        if (!index ||
+            (!manifest.empty() && std::none_of(index->manifests.begin(), index->manifests.end(),
+                                               [&](const oci::Descriptor& entry) {
+            return entry.digest.str() == manifest;
+            })))
+            return std::nullopt;
+        ImageIndex found{digest, index->media_type, text.size(), {}};
+        for (const oci::Descriptor& entry : index->manifests)
+            found.entries.push_back(inspect_entry(store_, entry));
+        return found;
+    } catch (const Error& error) {  // the image itself is as good as before
+        log::warning("index {}: {}", digest, error.message());
+        return std::nullopt;
+    }
+}
+
 std::optional<ImageIndex> Images::find_index(const std::string& manifest) const {
     const auto current = state();
-    std::set<std::string> seen;
+    std::set<std::string> candidates;
+    for (const auto& [reference, target] : current->digests)
+        if (std::string digest = reference.substr(reference.find('@') + 1);
+            digest != target.manifest)
+            candidates.insert(std::move(digest));
+    for (const auto& [reference, target] : current->tags)
+        if (!target.built_index.empty()) candidates.insert(target.built_index);
     std::optional<ImageIndex> best;
-    for (const auto& [reference, target] : current->digests) {
-        const std::string digest = reference.substr(reference.find('@') + 1);
-        if (digest == target.manifest || !seen.insert(digest).second) continue;
-        const auto blob = store_.find_blob(digest);
-        if (!blob) continue;
-        try {
-            const std::string text = store_.read_blob(digest);
-            const auto document = oci::parse_manifest_or_index(text);
-            const auto* index = std::get_if<oci::Index>(&document);
-            if (!index || std::none_of(index->manifests.begin(), index->manifests.end(),
-                                       [&](const oci::Descriptor& entry) {
-                return entry.digest.str() == manifest;
-                }))
-                continue;
-            ImageIndex found{digest, index->media_type, text.size(), {}};
-            for (const oci::Descriptor& entry : index->manifests)
-                found.entries.push_back(inspect_entry(store_, entry));
-            if (!best || (found.is_complete() && !best->is_complete())) best = std::move(found);
-        } catch (const Error& error) {  // the image itself is as good as before
-            log::warning("index {}: {}", digest, error.message());
-        }
+    for (const std::string& digest : candidates) {
+        auto found = read_index(digest, manifest);
+        if (found && (!best || (found->is_complete() && !best->is_complete())))
+            best = std::move(found);
     }
     return best;
 }

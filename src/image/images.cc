@@ -4,6 +4,7 @@
 #include "base/log.hh"
 #include "base/time.hh"
 #include "image/fetches.hh"
+#include "image/image_index.hh"
 #include "image/state.hh"
 #include "image/uploads.hh"
 #include "oci/manifest.hh"
@@ -26,6 +27,8 @@ constexpr db::Migration migrations[] = {
      "CREATE TABLE image_digests(reference TEXT PRIMARY KEY,"
      " image TEXT NOT NULL REFERENCES images(id), manifest TEXT NOT NULL) WITHOUT ROWID;",
      "DROP TABLE image_digests; DROP TABLE image_tags; DROP TABLE images;"},
+    {2, "ALTER TABLE image_tags ADD COLUMN built_index TEXT NOT NULL DEFAULT '';",
+     "ALTER TABLE image_tags DROP COLUMN built_index;"},
 };
 
 std::string_view id_digits(std::string_view id) {
@@ -124,15 +127,16 @@ void Images::reload() {
     const auto before = state();
     auto next = std::make_shared<State>();
     std::map<std::string, std::vector<std::string>> tags, digests;
-    for (auto& [reference, id, manifest] : database_.query<std::string, std::string, std::string>(
-             "SELECT reference, image, manifest FROM image_tags")) {
+    for (auto& [reference, id, manifest, index] :
+         database_.query<std::string, std::string, std::string, std::string>(
+             "SELECT reference, image, manifest, built_index FROM image_tags")) {
         tags[id].push_back(oci::Reference::parse(reference).familiar());
-        next->tags[reference] = {id, manifest};
+        next->tags[reference] = {id, manifest, index};
     }
     for (auto& [reference, id, manifest] : database_.query<std::string, std::string, std::string>(
              "SELECT reference, image, manifest FROM image_digests")) {
         digests[id].push_back(oci::Reference::parse(reference).familiar());
-        next->digests[reference] = {id, manifest};
+        next->digests[reference] = {id, manifest, ""};
     }
     for (auto& [id, manifest, parent, last_tagged_ns] :
          database_.query<std::string, std::string, std::string, std::int64_t>(
@@ -249,19 +253,21 @@ store::Lease Images::lease_image(const Image& image) {
     lease.add_blob(image.id);
     for (const std::string& diff_id : image.diff_ids) lease.add_layer(diff_id);
     // Garbage collection reads leases first and this state second, so an image that is still here
-    // keeps its layers either way.
-    if (!state()->by_id.contains(image.id))
+    // keeps its layers either way. One of another platform is here as long as its index.
+    if (!state()->by_id.contains(image.id) && !find_index(image.manifest_digest))
         throw Error(ErrorKind::not_found, "No such image: {}", image.id);
     return lease;
 }
 
 /// True when the tag named another image before.
 bool Images::write_tag(const std::string& reference, const std::string& id,
-                       const std::string& manifest) {
+                       const std::string& manifest, const std::string& built_index) {
     const auto before = database_.query_one<std::string>(
         "SELECT image FROM image_tags WHERE reference=?", reference);
-    database_.execute("INSERT OR REPLACE INTO image_tags(reference, image, manifest) VALUES(?,?,?)",
-                      reference, id, manifest);
+    database_.execute(
+        "INSERT OR REPLACE INTO image_tags(reference, image, manifest, built_index) "
+        "VALUES(?,?,?,?)",
+        reference, id, manifest, built_index);
     database_.execute("UPDATE images SET last_tagged_ns=? WHERE id=?", now_ns(), id);
     return before && std::get<0>(*before) != id;
 }
@@ -279,15 +285,17 @@ void Images::tag(std::string_view source, std::string_view repository, std::stri
     {
         const std::lock_guard changing(change_mutex_);
         const ImagePointer image = get_image(source);
-        std::string manifest = image->manifest_digest;
+        std::string manifest = image->manifest_digest, index;
         const auto current = state();
         for (const auto* names : {&current->tags, &current->digests})  // the one `source` means
             for (const auto& [reference, named] : *names)
                 if (named.id == image->id && !oci::looks_like_id(source) &&
-                    reference == oci::Reference::parse(source).with_default_tag().canonical())
+                    reference == oci::Reference::parse(source).with_default_tag().canonical()) {
                     manifest = named.manifest;
+                    index = named.built_index;
+                }
         db::Transaction transaction = database_.begin();
-        write_tag(target.canonical(), image->id, manifest);
+        write_tag(target.canonical(), image->id, manifest, index);
         transaction.commit();
         database_.sync();
         reload();
@@ -306,8 +314,11 @@ store::Roots Images::find_roots(const std::set<std::string>& without) const {
         roots.blobs.insert(id);
         roots.layers.insert(image->diff_ids.begin(), image->diff_ids.end());
     }
-    for (const auto& [reference, target] : current->tags)
-        if (!without.contains(target.id)) roots.manifests.insert(target.manifest);
+    for (const auto& [reference, target] : current->tags) {
+        if (without.contains(target.id)) continue;
+        roots.manifests.insert(target.manifest);
+        if (!target.built_index.empty()) roots.manifests.insert(target.built_index);
+    }
     for (const auto& [reference, target] : current->digests) {
         if (without.contains(target.id)) continue;
         roots.manifests.insert(target.manifest);

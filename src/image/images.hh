@@ -76,8 +76,33 @@ struct BuiltLayer {
 struct NewImage {
     std::string config;  ///< the document
     std::vector<BuiltLayer> layers;
+    std::vector<std::string> references;               ///< as the user writes them
+    std::string parent;                                ///< id of the image below, "" for none
+    std::map<std::string, std::string> annotations{};  ///< of the manifest
+};
+
+struct AddedImage {
+    std::string id, manifest;
+};
+
+/// Images of several platforms under one name, and what is said of how they were made.
+struct NewIndex {
+    struct Statement {
+        std::string predicate_type, text;  ///< an in-toto statement
+    };
+    struct Member {
+        AddedImage image;
+        std::map<std::string, std::string> annotations;  ///< of its descriptor
+        std::vector<Statement> statements;
+    };
+    std::vector<Member> members;
     std::vector<std::string> references;  ///< as the user writes them
-    std::string parent;                   ///< id of the image below, "" for none
+    std::map<std::string, std::string> annotations;
+};
+
+struct AddedIndex {
+    std::string digest;
+    std::string image_id;  ///< which of the images has the name: this machine's, else the first
 };
 
 /// What a cache keeps, asked at each garbage collection. Must not call back into Images.
@@ -207,6 +232,8 @@ public:
     ImagePointer find_image(std::string_view name) const;
     /// The index that a manifest was pulled from (the most complete one), with what of it is here.
     std::optional<ImageIndex> find_index(const std::string& manifest) const;
+    /// The index that a build made under this name; "" for none.
+    std::string find_built_index(std::string_view name) const;
     /// The image's own manifest as an entry; nullopt when it is damaged.
     std::optional<IndexEntry> find_manifest(const Image& image) const;
     /// Newest first.
@@ -274,8 +301,14 @@ public:
     std::optional<BuiltLayer> add_layer(int input_fd, store::Lease& lease, StopEvent* stop);
     /// The layers of an image, bottom first.
     std::vector<BuiltLayer> list_layers(const Image& image);
-    /// Makes an image, names it and returns its id.
-    std::string add_image(const NewImage& image);
+    /// Makes an image and names it.
+    AddedImage add_image(const NewImage& image);
+    /// Makes an index of images that were added before and names it. An image that has no name
+    /// after that is content of the index only (ADR 024, 037).
+    AddedIndex add_index(const NewIndex& index);
+    /// What `image` is on that platform, itself or another one of its index; nullptr when none of
+    /// it is here. Such an image need not be in the list.
+    ImagePointer find_platform(const ImagePointer& image, const oci::Platform& platform) const;
 
     /// Removes content nobody refers to; removals call it themselves.
     std::uint64_t collect_garbage();
@@ -302,8 +335,8 @@ private:
     PruneReport plan_prune(const PruneOptions& options);
     std::uint64_t collect_after_removal() noexcept;
     void write_image(const Arrived& arrived);
-    bool write_tag(const std::string& reference, const std::string& id,
-                   const std::string& manifest);
+    bool write_tag(const std::string& reference, const std::string& id, const std::string& manifest,
+                   const std::string& built_index = "");
     void remove_locked(std::string_view name, RemoveOptions options, std::vector<Removed>& removed,
                        std::vector<Event>& events);
     void delete_image(const std::string& id, RemoveOptions options, bool quiet,
@@ -321,13 +354,18 @@ private:
     /// What becomes of a tag: one manifest, or a whole index with its manifests.
     struct PushedImage {
         std::string id, manifest;
-        std::string index;                 ///< "" when the manifest goes alone
+        std::string index;  ///< "" when the manifest goes alone; before that: the one it was
+                            ///< built with
         std::vector<std::string> members;  ///< manifests of the index
         std::vector<std::string> blobs;    ///< everything that may have to go
         json::Value note;                  ///< what Docker's clients are told, null for nothing
     };
     void choose_platforms(PushedImage& image, const oci::Reference& reference,
                           const std::string& platform) const;
+    /// An index that is here, with what of it is; nullopt when it cannot be read, or when it does
+    /// not name `manifest` ("" is any).
+    std::optional<ImageIndex> read_index(const std::string& digest,
+                                         const std::string& manifest = "") const;
     bool write_digest(const std::string& reference, const std::string& id,
                       const std::string& manifest);
     void forget_displaced(const std::string& id);

@@ -53,7 +53,7 @@ std::vector<std::pair<std::string, Images::PushedImage>> Images::find_pushed(
             (reference.tag().empty() || candidate.tag() == reference.tag()))
             images.emplace_back(candidate.tag(), PushedImage{.id = target.id,
                                                              .manifest = target.manifest,
-                                                             .index = {},
+                                                             .index = target.built_index,
                                                              .members = {},
                                                              .blobs = {},
                                                              .note = {}});
@@ -68,7 +68,8 @@ std::vector<std::pair<std::string, Images::PushedImage>> Images::find_pushed(
 /// that was asked for. Source: docker/cli, "Push a platform-specific manifest".
 void Images::choose_platforms(PushedImage& image, const oci::Reference& reference,
                               const std::string& platform) const {
-    const auto index = find_index(image.manifest);
+    const std::string built = std::exchange(image.index, "");
+    const auto index = built.empty() ? find_index(image.manifest) : read_index(built);
     const auto add_manifest = [&] {
         const auto manifest = oci::parse_manifest(store_.read_blob(image.manifest));
         image.blobs = {image.manifest, manifest.config.digest.str()};
@@ -94,7 +95,7 @@ void Images::choose_platforms(PushedImage& image, const oci::Reference& referenc
         }
         return add_manifest();
     }
-    if (!index || index->entries.size() < 2 || !index->is_complete()) {
+    if (!index || (built.empty() && index->entries.size() < 2) || !index->is_complete()) {
         add_manifest();
         if (!index || index->entries.size() < 2) return;
         const auto describe =
@@ -122,8 +123,9 @@ void Images::choose_platforms(PushedImage& image, const oci::Reference& referenc
 void Images::replace_manifest(const std::string& id, const std::string& before,
                               const std::string& after) {
     database_.execute("UPDATE images SET manifest=? WHERE id=? AND manifest=?", after, id, before);
-    database_.execute("UPDATE image_tags SET manifest=? WHERE image=? AND manifest=?", after, id,
-                      before);
+    database_.execute(
+        "UPDATE image_tags SET manifest=? WHERE image=? AND manifest=? AND built_index=''", after,
+        id, before);
 }
 
 /// False when that is known.

@@ -11,6 +11,7 @@ namespace hull::image {
 struct Images::State {
     struct Target {
         std::string id, manifest;
+        std::string built_index;  ///< of a tag: what a build of several manifests made; "" for none
     };
     std::map<std::string, ImagePointer, std::less<>> by_id;
     std::map<std::string, Target, std::less<>> tags;     ///< docker.io/library/busybox:latest

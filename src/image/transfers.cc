@@ -2,6 +2,7 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "base/time.hh"
+#include "image/image_index.hh"
 #include "image/images.hh"
 #include "image/state.hh"
 #include "image/transfer_run.hh"
@@ -262,6 +263,7 @@ void Images::save(std::span<const std::string> names, int output_fd, StopEvent* 
     struct Wanted {
         std::string config, manifest;
         std::vector<std::string> references;
+        std::string index;  ///< that it was built with: goes whole
     };
     // Keyed by both: one config may have come with several manifests.
     std::map<std::pair<std::string, std::string>, Wanted> wanted;
@@ -271,7 +273,8 @@ void Images::save(std::span<const std::string> names, int output_fd, StopEvent* 
     const auto current = state();
     const auto want =
         [&](const std::string& id, const std::string& manifest, const std::string& reference) {
-        const auto [entry, added] = wanted.try_emplace({id, manifest}, Wanted{id, manifest, {}});
+        const auto [entry, added] =
+            wanted.try_emplace({id, manifest}, Wanted{id, manifest, {}, {}});
         if (added) {
             order.push_back(entry->first);
             leases.push_back(lease_image(*current->by_id.at(id)));
@@ -299,6 +302,7 @@ void Images::save(std::span<const std::string> names, int output_fd, StopEvent* 
         for (const auto& [tag, target] : current->tags)
             if (tag == reference || (bare && oci::Reference::parse(tag).name() == repository)) {
                 want(target.id, target.manifest, tag);
+                wanted.at({target.id, target.manifest}).index = target.built_index;
                 found = true;
             }
         if (found) continue;
@@ -330,9 +334,18 @@ void Images::save(std::span<const std::string> names, int output_fd, StopEvent* 
         for (const oci::Descriptor& layer :
              oci::parse_manifest(store_.read_blob(image.manifest)).layers)
             add_blob(layer.digest.str());
+        const auto index = image.index.empty() ? std::nullopt : read_index(image.index);
+        if (index) {
+            add_blob(index->digest);
+            for (const IndexEntry& entry : index->entries) {
+                add_blob(entry.descriptor.digest.str());
+                for (const std::string& digest : entry.blobs) add_blob(digest);
+            }
+        }
         images.push_back(json::Object{
             {"config", image.config},
             {"manifest", image.manifest},
+            {"index", index ? index->digest : ""},
             {"tags", image.references},
         });
     }

@@ -12,6 +12,7 @@
 #include <algorithm>
 #include <cerrno>
 #include <map>
+#include <optional>
 #include <set>
 #include <vector>
 
@@ -28,6 +29,7 @@ struct SavedBlob {
 
 struct SavedImage {
     oci::Digest config, manifest;
+    std::optional<oci::Digest> index;  ///< that the manifest is a member of
     std::vector<oci::Reference> tags;
 };
 
@@ -54,6 +56,7 @@ private:
     void add_directory(const std::string& name);
     void add_document(const std::string& name, const json::Value& document);
     void add_blob(const oci::Digest& digest);
+    void want_index(const std::string& text, std::set<oci::Digest>& wanted) const;
 
     int output_fd_;
     std::map<oci::Digest, SavedBlob> blobs_;
@@ -72,6 +75,8 @@ Saver::Saver(const json::Value& request, int output_fd)
         SavedImage image;
         image.config = oci::Digest::parse(value["config"].as_string());
         image.manifest = oci::Digest::parse(value["manifest"].as_string());
+        if (value["index"].is_string() && !value["index"].as_string().empty())
+            image.index = oci::Digest::parse(value["index"].as_string());
         for (const std::string& tag : value["tags"].as_strings())
             image.tags.push_back(oci::Reference::parse(tag));
         images_.push_back(std::move(image));
@@ -133,6 +138,15 @@ void Saver::add_blob(const oci::Digest& digest) {
     }
 }
 
+/// All that an index names.
+void Saver::want_index(const std::string& text, std::set<oci::Digest>& wanted) const {
+    for (const oci::Descriptor& entry : oci::parse_index(text).manifests) {
+        const oci::Manifest manifest = oci::parse_manifest(read_document(entry.digest));
+        wanted.insert({entry.digest, manifest.config.digest});
+        for (const oci::Descriptor& layer : manifest.layers) wanted.insert(layer.digest);
+    }
+}
+
 void Saver::save_all() {
     json::Array docker_items, index_entries;
     json::Object repositories;
@@ -151,6 +165,14 @@ void Saver::save_all() {
         descriptor.media_type = manifest.media_type;
         descriptor.digest = image.manifest;
         descriptor.size = static_cast<std::int64_t>(text.size());
+        if (image.index) {
+            const std::string index = read_document(*image.index);
+            want_index(index, wanted);
+            descriptor.media_type = oci::media_type::oci_index;
+            descriptor.digest = *image.index;
+            descriptor.size = static_cast<std::int64_t>(index.size());
+            wanted.insert(*image.index);
+        }
         for (const oci::Reference& tag : image.tags) {
             familiar_tags.push_back(tag.familiar());
             descriptor.annotations = {{"io.containerd.image.name", tag.canonical()},

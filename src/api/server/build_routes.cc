@@ -7,6 +7,7 @@
 #include "build/builder.hh"
 #include "engine/engine.hh"
 #include "image/images.hh"
+#include "oci/platform.hh"
 
 #include <algorithm>
 #include <exception>
@@ -137,6 +138,25 @@ void add_extra(build::BuildRequest& request, const json::Value& extra) {
                 given.identity = value["identity"].as_string();
             }
         }
+    for (const json::Value& line :
+         extra["annotations"].is_array() ? extra["annotations"].as_array() : json::Array()) {
+        build::Annotation annotation;
+        const std::string& place = line["place"].as_string();
+        if (place == "index")
+            annotation.place = build::Annotation::Place::index;
+        else if (place == "manifest-descriptor")
+            annotation.place = build::Annotation::Place::manifest_descriptor;
+        annotation.platform = line["platform"].as_string();
+        annotation.name = line["name"].as_string();
+        annotation.value = line["value"].as_string();
+        request.annotations.push_back(std::move(annotation));
+    }
+    if (extra["provenance"].is_object()) {
+        request.provenance = extra["provenance"]["mode"].as_string() == "max"
+                                 ? build::Provenance::max
+                                 : build::Provenance::min;
+        request.builder_id = extra["provenance"]["builder"].as_string();
+    }
     for (const std::string& allowed : extra["allow"].as_strings()) {
         if (allowed == "security.insecure")
             request.allow_insecure = true;
@@ -145,6 +165,14 @@ void add_extra(build::BuildRequest& request, const json::Value& extra) {
         else
             throw Error(ErrorKind::invalid_argument, "invalid entitlement: {}", allowed);
     }
+}
+
+json::Array describe_parts(const build::BuildResult& result) {
+    json::Array parts;
+    for (const auto& part : result.parts)
+        parts.push_back(json::Object{
+            {"Platform", part.platform}, {"ID", part.image_id}, {"Digest", part.digest}});
+    return parts;
 }
 
 /// POST /build: the body is the context. What fails after the first byte is told in the stream.
@@ -181,7 +209,8 @@ void build_image(Call& call) {
                     "BuildKit sessions are not supported: set DOCKER_BUILDKIT=0");
     if (!address.empty()) {
         const std::string& keep = request.build_args["BUILDKIT_CONTEXT_KEEP_GIT_DIR"];
-        remote.emplace(call.builder.fetch_context(address, keep == "1" || keep == "true", stop));
+        remote.emplace(call.builder.fetch_context(address, keep == "1" || keep == "true",
+                                                 request.secrets, stop));
         if (keep.empty()) request.build_args.erase("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
         context.directory = remote->directory;
         if (remote->dockerfile) request.dockerfile_text = remote->dockerfile;
@@ -195,7 +224,7 @@ void build_image(Call& call) {
     }
     for (auto& [name, given] : request.contexts) {
         if (!given.address.empty()) {
-            others.push_back(call.builder.fetch_context(given.address, false, stop));
+            others.push_back(call.builder.fetch_context(given.address, false, request.secrets, stop));
             given.directory = others.back().directory;
         } else if (!given.directory.empty()) {
             const build::Context local =
@@ -207,7 +236,13 @@ void build_image(Call& call) {
         const build::BuildResult result = call.builder.build(request, context, send, stop);
         if (request.quiet) return say(result.image_id + "\n");
         api::ProgressMessage aux;
-        aux.aux = json::Object{{"ID", result.image_id}};
+        json::Object told{{"ID", result.image_id}};
+        if (request.tells_more) {
+            told["Digest"] = result.digest;
+            told["Parts"] = describe_parts(result);
+            if (!result.provenance.is_null()) told["Provenance"] = result.provenance;
+        }
+        aux.aux = std::move(told);
         send(aux);
         say("Successfully built " + result.image_id.substr(7, 12) + "\n");
         for (const std::string& tag : result.tags) say("Successfully tagged " + tag + "\n");
@@ -227,14 +262,29 @@ void build_image(Call& call) {
 /// GET /images/{name}/rootfs, of Hull's own: the files of an image as a tar.
 void export_rootfs(Call& call) {
     const std::string name = call.path("name");
-    static_cast<void>(call.images.get_image(name));  // an unknown name is a 404
+    const std::vector<std::string> platforms = query_values(call, "platform");
+    const std::vector<std::string> parts = query_values(call, "part");
+    if (!parts.empty() && parts.size() != platforms.size())
+        throw Error(ErrorKind::invalid_argument, "as many parts as platforms are needed");
+    std::vector<image::ImagePointer> images;
+    const image::ImagePointer named = call.images.get_image(name);  // an unknown name is a 404
+    for (std::size_t i = 0; i < platforms.size(); ++i) {
+        // What an index took the name of is found by the index.
+        image::ImagePointer image = parts.empty() ? nullptr : call.images.find_image(parts[i]);
+        if (!image) image = call.images.find_platform(named, oci::parse_platform(platforms[i]));
+        if (!image)
+            throw Error(ErrorKind::not_found, "image {} is not here for {}", name, platforms[i]);
+        images.push_back(std::move(image));
+    }
+    if (images.empty()) images.push_back(named);
+    const bool splits = call.flag("split");
     StopEvent& stop = call.exchange.stop_event();
     sys::Pipe pipe = sys::pipe();
     call.exchange.start_stream(200, {{"Content-Type", "application/x-tar"}});
     std::exception_ptr failure;
     std::thread writer([&, output = std::move(pipe.write_end)]() mutable {
         try {
-            call.builder.export_rootfs(name, output.get(), stop);
+            call.builder.export_rootfs(images, splits, output.get(), stop);
         } catch (...) {
             failure = std::current_exception();
         }
