@@ -323,9 +323,28 @@ void Copier::write_file(archive::Entry& entry, const Found& found, std::string& 
     record += copy_content(content.get(), entry.size) + xattrs;
 }
 
+/// A directory is only put onto a directory, and nothing else onto one. Source: tonistiigi/fsutil,
+/// copy, as BuildKit uses it.
+void Copier::check_below(const Found& found) {
+    const bool is_directory = S_ISDIR(found.info.st_mode);
+    const auto note_absent = [&] {
+        if (is_directory) absent_.insert(found.name);
+    };
+    if (absent_.contains(directory_of(found.name))) return note_absent();
+    const std::string name = tar_name(found.name);
+    const Fd fd = linux_::find_in_root(below_, "/" + name, O_PATH | O_NOFOLLOW);
+    if (!fd) return note_absent();
+    const bool is_onto_directory = S_ISDIR(sys::fstat(fd.get()).st_mode);
+    if (is_directory && !is_onto_directory)
+        throw Error(ErrorKind::invalid_argument, "cannot copy to non-directory: /{}", name);
+    if (!is_directory && is_onto_directory)
+        throw Error(ErrorKind::invalid_argument, "cannot replace to directory /{} with file", name);
+}
+
 void Copier::write(const Found& found) {
     const auto type = entry_type(found.info.st_mode);
     if (!type) return;
+    if (tar_ && below_ >= 0 && !found.name.empty()) check_below(found);
     archive::Entry entry;
     entry.type = *type;
     entry.name = tar_name(found.name);
@@ -416,13 +435,7 @@ void Copier::prepare_destination(int below, const std::vector<Selected>& selecte
             if (source.is_directory && !source.path.empty() && !like) like = &source;
     make_directory(below, target, like);
     prefix_ = target.empty() ? "" : target + "/";
-    for (const Selected& source : selected) {
-        if (source.is_directory || !plan_.look_below) continue;
-        const std::string name = prefix_ + source.parents + source.name;
-        if (linux_::find_in_root(below, "/" + name, O_PATH | O_DIRECTORY | O_NOFOLLOW))
-            throw Error(ErrorKind::invalid_argument, "cannot replace directory /{} with a file",
-                        name);
-    }
+    if (is_directory_there && plan_.look_below) below_ = below;
 }
 
 void Copier::write_listing(const Sink& sink) {
@@ -453,6 +466,7 @@ void Copier::write_layer(int below, archive::TarWriter& tar, const Sink& sink) {
     prepare_destination(below, selected);
     for (const Selected& source : selected) take(source);
     tar_ = nullptr;
+    below_ = -1;
 }
 
 }  // namespace hull::files

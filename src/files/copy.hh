@@ -11,6 +11,7 @@
 #include <functional>
 #include <map>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -73,6 +74,7 @@ private:
                        const std::string& below, int depth);
     void take_child(int fd, const std::string& base, const std::string& path,
                     const std::string& name, const std::string& below, int depth);
+    void check_below(const Found& found);
     void write(const Found& found);
     void write_file(archive::Entry& entry, const Found& found, std::string& record);
     std::string hash_file(const Found& found);
@@ -91,6 +93,8 @@ private:
     archive::TarWriter* tar_ = nullptr;
     std::string prefix_;                    ///< of names in the layer
     std::optional<std::string> only_name_;  ///< of the one file, when that is the destination
+    int below_ = -1;                ///< the root below, when the destination is a directory of it
+    std::set<std::string> absent_;  ///< directories that are not there
     std::optional<Owner> owner_;
     std::vector<Pending> pending_;
     std::map<FileId, std::string> linked_;
