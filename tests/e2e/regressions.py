@@ -8,7 +8,7 @@ import pathlib, re, sys
 HERE = pathlib.Path(__file__).resolve().parent
 PAGE = HERE.parent.parent / "docs/checklists/regression_tests.md"
 # Sections 4 and 3 of the first milestone, networks; the others come with builds, volumes and Compose.
-PROMISED = {*range(1, 27), *range(27, 47), 47, 48, *range(50, 54), *range(58, 74)}
+PROMISED = {*range(1, 27), *range(27, 47), 47, 48, *range(50, 58), *range(58, 74)}
 
 
 def numbers(path):

@@ -105,7 +105,10 @@ class Daemon:
     def close(self):
         subprocess.run(["hull", "ps", "-aq"], env=self.env, capture_output=True, timeout=30)
         ids = subprocess.run("hull ps -aq | xargs -r hull rm -f", shell=True, env=self.env, capture_output=True, timeout=120)
-        networks = json.loads(self.request("GET", "/networks")[1] or "[]") if self.kind != "docker" else []
+        try:
+            networks = json.loads(self.request("GET", "/networks")[1] or "[]") if self.kind != "docker" else []
+        except OSError:  # a script has ended the daemon
+            networks = []
         left = [f"network {n['Name']}" for n in networks if n["Name"] not in ("bridge", "host", "none")]
         for network in networks:
             self.request("DELETE", "/networks/" + network["Id"])
