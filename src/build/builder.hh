@@ -69,8 +69,7 @@ public:
     };
     /// `secrets` are the build's: they may hold what the server wants to see.
     RemoteContext fetch_context(const std::string& address, bool keep_git_dir,
-                                const std::map<std::string, std::string>& secrets,
-                                StopEvent& stop);
+                                const std::map<std::string, std::string>& secrets, StopEvent& stop);
 
     /// A directory of this machine that a client names. Throws not_found when we do not see the one
     /// it sees: `identity` is its "DEVICE:INODE".

@@ -210,7 +210,7 @@ void build_image(Call& call) {
     if (!address.empty()) {
         const std::string& keep = request.build_args["BUILDKIT_CONTEXT_KEEP_GIT_DIR"];
         remote.emplace(call.builder.fetch_context(address, keep == "1" || keep == "true",
-                                                 request.secrets, stop));
+                                                  request.secrets, stop));
         if (keep.empty()) request.build_args.erase("BUILDKIT_CONTEXT_KEEP_GIT_DIR");
         context.directory = remote->directory;
         if (remote->dockerfile) request.dockerfile_text = remote->dockerfile;
@@ -224,7 +224,8 @@ void build_image(Call& call) {
     }
     for (auto& [name, given] : request.contexts) {
         if (!given.address.empty()) {
-            others.push_back(call.builder.fetch_context(given.address, false, request.secrets, stop));
+            others.push_back(
+                call.builder.fetch_context(given.address, false, request.secrets, stop));
             given.directory = others.back().directory;
         } else if (!given.directory.empty()) {
             const build::Context local =
