@@ -13,7 +13,8 @@ namespace hull::compose {
 namespace {
 
 std::string short_digest(const std::string& id) {
-    return id.starts_with("sha256:") ? id.substr(7, 12) : id.substr(0, 12);
+    return id.starts_with("sha256:") || id.starts_with("sha512:") ? id.substr(7, 12)
+                                                                  : id.substr(0, 12);
 }
 
 /// Why `container` is not what `service` asks for; "" when it is.

@@ -107,7 +107,8 @@ void Fetches::leave(Party& party, bool keeps_files) {
 void Fetches::remove_partial_files() {
     const std::lock_guard lock(mutex_);
     for (const std::string& name : sys::list_directory(directory_))
-        if (!fetches_.contains("sha256:" + name)) sys::unlink(join(directory_, name));
+        if (!fetches_.contains("sha256:" + name) && !fetches_.contains("sha512:" + name))
+            sys::unlink(join(directory_, name));
 }
 
 }  // namespace hull::image

@@ -32,7 +32,7 @@ constexpr db::Migration migrations[] = {
 };
 
 std::string_view id_digits(std::string_view id) {
-    return id.starts_with("sha256:") ? id.substr(7) : id;
+    return id.starts_with("sha256:") || id.starts_with("sha512:") ? id.substr(7) : id;
 }
 
 }  // namespace
@@ -89,12 +89,16 @@ ImagePointer Images::State::find(std::string_view name) const {
     }
     if (!may_be_id) return nullptr;
 
-    const std::string prefix = "sha256:" + std::string(id_digits(name));
-    auto found = by_id.lower_bound(prefix);
-    if (found == by_id.end() || !found->first.starts_with(prefix)) return nullptr;
-    ImagePointer image = found->second;
-    if (++found != by_id.end() && found->first.starts_with(prefix))
-        throw Error(ErrorKind::invalid_argument, "image id prefix {} is ambiguous", name);
+    ImagePointer image;
+    for (const std::string_view algorithm : {"sha256:", "sha512:"}) {
+        const std::string prefix = std::string(algorithm) + std::string(id_digits(name));
+        for (auto found = by_id.lower_bound(prefix);
+             found != by_id.end() && found->first.starts_with(prefix); ++found) {
+            if (image)
+                throw Error(ErrorKind::invalid_argument, "image id prefix {} is ambiguous", name);
+            image = found->second;
+        }
+    }
     return image;
 }
 

@@ -1,7 +1,6 @@
 #include "oci/digest.hh"
 
 #include "base/error.hh"
-#include "base/hash.hh"
 
 #include <algorithm>
 
@@ -9,19 +8,31 @@ namespace hull::oci {
 
 namespace {
 
-constexpr std::string_view sha256_prefix = "sha256:";
-constexpr std::size_t sha256_hex_size = 64;
+struct Algorithm {
+    std::string_view prefix;
+    std::size_t hex_size;
+};
 
-bool is_sha256_hex(std::string_view text) {
-    return text.size() == sha256_hex_size && std::ranges::all_of(text, [](char c) {
-               return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f');
-           });
+constexpr Algorithm algorithms[] = {{"sha256:", 64}, {"sha512:", 128}};
+
+bool is_lower_hex(std::string_view text) {
+    return std::ranges::all_of(
+        text, [](char c) { return (c >= '0' && c <= '9') || (c >= 'a' && c <= 'f'); });
+}
+
+/// nullptr for those we do not know.
+const Algorithm* find_algorithm(std::string_view digest) {
+    const auto found = std::ranges::find_if(
+        algorithms, [&](const Algorithm& known) { return digest.starts_with(known.prefix); });
+    return found == std::end(algorithms) ? nullptr : found;
 }
 
 }  // namespace
 
 std::optional<Digest> Digest::find(std::string_view text) {
-    if (!text.starts_with(sha256_prefix) || !is_sha256_hex(text.substr(sha256_prefix.size())))
+    const Algorithm* algorithm = find_algorithm(text);
+    if (!algorithm || text.size() != algorithm->prefix.size() + algorithm->hex_size ||
+        !is_lower_hex(text.substr(algorithm->prefix.size())))
         return std::nullopt;
     return Digest(std::string(text));
 }
@@ -31,21 +42,42 @@ Digest Digest::parse(std::string_view text) {
     const auto colon = text.find(':');
     if (colon == text.npos || colon == 0 || colon + 1 == text.size())
         throw Error(ErrorKind::invalid_argument, "invalid checksum digest format");
-    if (text.substr(0, colon + 1) != sha256_prefix)
-        throw Error(ErrorKind::invalid_argument, "unsupported digest algorithm");
-    if (text.size() != sha256_prefix.size() + sha256_hex_size)
+    const Algorithm* algorithm = find_algorithm(text);
+    if (!algorithm) throw Error(ErrorKind::invalid_argument, "unsupported digest algorithm");
+    if (text.size() != algorithm->prefix.size() + algorithm->hex_size)
         throw Error(ErrorKind::invalid_argument, "invalid checksum digest length");
     throw Error(ErrorKind::invalid_argument, "invalid checksum digest format");
 }
 
 Digest Digest::of(std::string_view bytes) { return from_hex(sha256_hex(bytes)); }
 
-Digest Digest::from_hex(std::string_view hex) {
-    return parse(std::string(sha256_prefix) + std::string(hex));
+Digest Digest::of(std::string_view bytes, const Digest& like) {
+    DigestHash hash(like);
+    hash.update(std::as_bytes(std::span(bytes)));
+    return hash.digest();
+}
+
+Digest Digest::from_hex(std::string_view hex) { return parse("sha256:" + std::string(hex)); }
+
+std::string_view Digest::algorithm() const {
+    return std::string_view(text_).substr(0, text_.find(':'));
 }
 
 std::string_view Digest::hex() const {
-    return empty() ? std::string_view() : std::string_view(text_).substr(sha256_prefix.size());
+    return empty() ? std::string_view() : std::string_view(text_).substr(text_.find(':') + 1);
+}
+
+DigestHash::DigestHash(const Digest& like) {
+    if (like.algorithm() == "sha512") hash_.emplace<Sha512>();
+}
+
+void DigestHash::update(std::span<const std::byte> bytes) {
+    std::visit([&](auto& hash) { hash.update(bytes); }, hash_);
+}
+
+Digest DigestHash::digest() {
+    if (auto* sha512 = std::get_if<Sha512>(&hash_)) return Digest::parse("sha512:" + sha512->hex());
+    return Digest::from_hex(std::get<Sha256>(hash_).hex());
 }
 
 }  // namespace hull::oci

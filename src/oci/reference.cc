@@ -108,8 +108,10 @@ bool is_valid_tag(std::string_view tag) {
 }
 
 bool looks_like_id(std::string_view text) {
-    if (text.starts_with("sha256:")) text.remove_prefix(7);
-    return !text.empty() && text.size() <= 64 && std::ranges::all_of(text, is_lower_hex);
+    const bool is_sha512 = text.starts_with("sha512:");
+    if (is_sha512 || text.starts_with("sha256:")) text.remove_prefix(7);
+    return !text.empty() && text.size() <= (is_sha512 ? 128 : 64) &&
+           std::ranges::all_of(text, is_lower_hex);
 }
 
 Reference Reference::parse(std::string_view text) {

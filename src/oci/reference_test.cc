@@ -56,7 +56,9 @@ TEST(Reference, BadOnesAreRefusedInDockersWords) {
               "invalid reference format: repository name (me/App) must be lowercase");
     EXPECT_EQ(message_of(hex),
               "invalid repository name (" + hex + "), cannot specify 64-byte hexadecimal strings");
-    EXPECT_EQ(message_of("a@sha512:" + hex + hex), "unsupported digest algorithm");
+    EXPECT_EQ(message_of("a@sha384:" + hex + hex), "unsupported digest algorithm");
+    EXPECT_EQ(message_of("a@sha512:" + hex + hex), "");
+    EXPECT_EQ(message_of("a@sha512:" + hex), "invalid checksum digest length");
     EXPECT_EQ(message_of(std::string(300, 'a')),
               "repository name must not be more than 255 characters");
 }

@@ -79,10 +79,11 @@ void EngineStore::serve(int socket) {
             // Only digits get into the path.
             const auto digest = ContentDigest::find(question.bytes);
             Fd file;
-            if (digest && digest->algorithm() == "sha256")
-                file = Fd(
-                    ::open(join(data_root_, "blobs/sha256/" + std::string(digest->hex())).c_str(),
-                           O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
+            if (digest)
+                file = Fd(::open(
+                    join(data_root_, fmt::format("blobs/{}/{}", digest->algorithm(), digest->hex()))
+                        .c_str(),
+                    O_RDONLY | O_CLOEXEC | O_NOFOLLOW));
             if (file)
                 sys::send_with_fds(socket, "ok", std::array{file.get()});
             else

@@ -1,7 +1,7 @@
 #include "base/error.hh"
 #include "base/fd.hh"
-#include "base/hash.hh"
 #include "base/sys.hh"
+#include "oci/digest.hh"
 #include "store/store.hh"
 
 #include <fcntl.h>
@@ -13,13 +13,14 @@ namespace hull::store {
 
 namespace {
 
-std::string hash_of(const Path& file) {
+/// The digest of its content, of the kind that `digest` is.
+std::string hash_of(const Path& file, std::string_view digest) {
     const Fd opened = sys::open(file, O_RDONLY | O_NOFOLLOW);
-    Sha256 hash;
+    oci::DigestHash hash(oci::Digest::parse(digest));
     std::vector<std::byte> buffer(256UL << 10);
     while (const std::size_t count = sys::read(opened.get(), buffer))
         hash.update(std::span(buffer).first(count));
-    return "sha256:" + hash.hex();
+    return hash.digest().str();
 }
 
 }  // namespace
@@ -49,7 +50,7 @@ void Store::check_blobs(bool repair, bool verify, std::vector<Fault>& faults) {
         } else if (static_cast<std::uint64_t>(info->st_size) != blob.size) {
             fault.code = "damaged-blob";
             fault.text = fmt::format("it has {} bytes instead of {}", info->st_size, blob.size);
-        } else if (verify && hash_of(file) != blob.digest) {
+        } else if (verify && hash_of(file, blob.digest) != blob.digest) {
             fault.code = "damaged-blob";
             fault.text = "its content is not what its digest says";
         } else {
@@ -62,11 +63,12 @@ void Store::check_blobs(bool repair, bool verify, std::vector<Fault>& faults) {
         }
         faults.push_back(std::move(fault));
     }
-    for (const std::string& name : sys::list_directory(blobs_)) {
-        if (known.contains("sha256:" + name)) continue;
-        Fault fault{"stray-blob", name, "no record knows this file", "removed", false};
+    for (const auto& [digest, file] : list_blob_files()) {
+        if (known.contains(digest)) continue;
+        Fault fault{"stray-blob", digest.substr(digest.find(':') + 1), "no record knows this file",
+                    "removed", false};
         if (repair) {
-            sys::remove_tree(join(blobs_, name));
+            sys::remove_tree(file);
             fault.repaired = true;
         }
         faults.push_back(std::move(fault));

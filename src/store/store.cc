@@ -18,6 +18,8 @@ namespace hull::store {
 
 namespace {
 
+constexpr std::string_view blob_algorithms[] = {"sha256", "sha512"};
+
 constexpr db::Migration migrations[] = {
     {1,
      "CREATE TABLE blobs(digest TEXT PRIMARY KEY, media_type TEXT NOT NULL, size INTEGER NOT NULL)"
@@ -28,12 +30,13 @@ constexpr db::Migration migrations[] = {
      "DROP TABLE blobs; DROP TABLE layers; DROP TABLE store_settings;"},
 };
 
-std::string hash_of(int fd) {
-    Sha256 hash;
+/// The digest of its content, of the kind that `digest` is.
+std::string hash_of(int fd, std::string_view digest) {
+    oci::DigestHash hash(oci::Digest::parse(digest));
     std::array<std::byte, 64UL << 10> buffer;
     for (;;) {
         const std::size_t count = sys::read(fd, buffer);
-        if (count == 0) return "sha256:" + hash.hex();
+        if (count == 0) return hash.digest().str();
         hash.update(std::span(buffer).first(count));
     }
 }
@@ -82,13 +85,14 @@ StagingDirectory::~StagingDirectory() {
 
 Store::Store(Path data_root, db::Database& database, Snapshots snapshots)
     : data_root_(std::move(data_root)),
-      blobs_(join(data_root_, "blobs/sha256")),
+      blobs_(join(data_root_, "blobs")),
       staging_(join(data_root_, "staging")),
       trash_(join(data_root_, "trash")),
       empty_(join(data_root_, "empty")),
       database_(database) {
     sys::mkdir_all(data_root_, 0711);
-    sys::mkdir_all(blobs_, 0700);
+    for (const std::string_view algorithm : blob_algorithms)
+        sys::mkdir_all(join(blobs_, algorithm), 0700);
     sys::mkdir(staging_, 0711);
     sys::mkdir(trash_, 0700);
     sys::mkdir(empty_, 0755);
@@ -157,8 +161,8 @@ void Store::recover() {
         database_.execute("DELETE FROM layers WHERE diff_id=?", diff_id);
     }
 
-    for (const std::string& name : sys::list_directory(blobs_))
-        if (!known.blobs.contains("sha256:" + name)) sys::remove_tree(join(blobs_, name));
+    for (const auto& [digest, file] : list_blob_files())
+        if (!known.blobs.contains(digest)) sys::remove_tree(file);
     snapshotter_->recover();
     for (const std::string& diff_id : snapshotter_->list())
         if (!known.layers.contains(diff_id)) snapshotter_->remove(diff_id, trash_);
@@ -194,7 +198,18 @@ StagingDirectory Store::make_staging(uid_t uid) {
 Lease Store::make_lease() { return Lease(*this, next_lease_++); }
 
 Path Store::blob_file(std::string_view digest) const {
-    return join(blobs_, oci::Digest::parse(digest).hex());
+    const oci::Digest parsed = oci::Digest::parse(digest);
+    return join(join(blobs_, parsed.algorithm()), parsed.hex());
+}
+
+std::vector<std::pair<std::string, Path>> Store::list_blob_files() const {
+    std::vector<std::pair<std::string, Path>> files;
+    for (const std::string_view algorithm : blob_algorithms) {
+        const Path directory = join(blobs_, algorithm);
+        for (const std::string& name : sys::list_directory(directory))
+            files.emplace_back(fmt::format("{}:{}", algorithm, name), join(directory, name));
+    }
+    return files;
 }
 
 /// False when the blob was there already.
@@ -235,8 +250,9 @@ Fd Store::open_blob(std::string_view digest) { return sys::open(blob_path(digest
 
 std::string Store::read_blob(std::string_view digest, std::size_t max_bytes) {
     std::string content = read_file(blob_path(digest), max_bytes);
-    if (const std::string actual = oci::Digest::of(content).str(); actual != digest)
-        throw Error(ErrorKind::data_loss, "blob {}: hashes to {}", digest, actual);
+    if (const oci::Digest actual = oci::Digest::of(content, oci::Digest::parse(digest));
+        actual.str() != digest)
+        throw Error(ErrorKind::data_loss, "blob {}: hashes to {}", digest, actual.str());
     return content;
 }
 
@@ -251,7 +267,8 @@ void Store::adopt(const StagingDirectory& staging, const StagedContent& content,
             if (size != blob.size)
                 throw Error(ErrorKind::data_loss, "has {} bytes instead of {}", size, blob.size);
             if (blob.verify)
-                if (const std::string actual = hash_of(file.get()); actual != blob.digest)
+                if (const std::string actual = hash_of(file.get(), blob.digest);
+                    actual != blob.digest)
                     throw Error(ErrorKind::data_loss, "hashes to {}", actual);
             sys::fdatasync(file.get());
             },

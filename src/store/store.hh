@@ -191,6 +191,8 @@ private:
     };
 
     Path blob_file(std::string_view digest) const;
+    /// The digest each file is named by, and the file.
+    std::vector<std::pair<std::string, Path>> list_blob_files() const;
     void choose_snapshotter(Snapshots wanted);
     void recover();
     void empty_trash() noexcept;

@@ -12,7 +12,16 @@ namespace {
 constexpr std::size_t max_files = 100'000;
 constexpr std::size_t max_document_bytes = 16UL << 20;
 constexpr int max_link_depth = 16;
-constexpr std::string_view blob_directory = "blobs/sha256/";
+constexpr std::string_view blob_directory = "blobs/";
+
+/// What an OCI layout says by a name (blobs/ALGORITHM/HEX) that the content hashes to; empty for
+/// every other name.
+oci::Digest digest_in(std::string_view name) {
+    if (!name.starts_with(blob_directory)) return {};
+    std::string text(name.substr(blob_directory.size()));
+    if (const std::size_t slash = text.find('/'); slash != std::string::npos) text[slash] = ':';
+    return oci::Digest::find(text).value_or(oci::Digest());
+}
 
 /// `directory`/`name` without `.`, `..` and doubled slashes; nullopt when it leads outside.
 std::optional<std::string> clean_path(std::string_view directory, std::string_view name) {
@@ -95,18 +104,20 @@ void ArchiveContents::read(archive::ByteSource& stream) {
 void ArchiveContents::read_file(const std::string& name, std::uint64_t size,
                                 archive::ByteSource& data) {
     ArchivedBlob blob;
+    const oci::Digest said = digest_in(name);
     try {
-        BlobWriter writer(staging_);
+        BlobWriter writer(staging_, said);
         archive::TeeSource spooled(data,
                                    [&](std::span<const std::byte> chunk) { writer.write(chunk); });
         const std::vector<std::byte> head = peek(spooled);
         const std::string_view base = std::string_view(name).substr(directory_of(name).size());
-        const bool known = name.starts_with(blob_directory) &&
-                           known_layers_.contains("sha256:" + name.substr(blob_directory.size()));
+        const bool known = !said.empty() && known_layers_.contains(said.str());
         if (!known && (looks_like_layer(head) || base == "/layer.tar")) {
             archive::PrefixedSource whole(head, spooled);
             try {
-                blob.layer = convert_layer(staging_, whole, {}, Hashing::compressed_only);
+                blob.layer = convert_layer(
+                    staging_, whole, {},
+                    said.algorithm() == "sha512" ? Hashing::always : Hashing::compressed_only);
             } catch (const Error& error) {
                 if (error.error_number() != 0) throw;  // ours, not the layer's: a full disk
                 // It may not be a layer at all, or link to one below: convert() decides, if an
@@ -122,7 +133,7 @@ void ArchiveContents::read_file(const std::string& name, std::uint64_t size,
     } catch (const Error& error) {
         throw staging_.explain(error, fmt::format("storing {} and unpacking it", name), 2 * size);
     }
-    if (name.starts_with(blob_directory) && name.substr(blob_directory.size()) != blob.digest.hex())
+    if (!said.empty() && said != blob.digest)
         throw Error(ErrorKind::data_loss, "{} hashes to {}", name, blob.digest.str());
     if (blob.layer) messages_.progress(fmt::format("unpacked layer {}", blob.layer->diff_id.str()));
 

@@ -46,6 +46,7 @@ LayerDownload::LayerDownload(std::vector<registry_client::Registry*> registries,
       file_(file.file),
       attempts_(attempts),
       progress_(std::move(progress)),
+      hash_(blob_.digest),
       writer_(file.file, std::move(file.direct), longest_unwritten) {
     present_ = static_cast<std::uint64_t>(sys::fstat(file_).st_size);
     if (present_ > size_) {
@@ -80,7 +81,7 @@ void LayerDownload::run() {
             }
         }
         writer_.drain();
-        if (const auto digest = oci::Digest::from_hex(hash_.hex()); digest != blob_.digest) {
+        if (const auto digest = hash_.digest(); digest != blob_.digest) {
             sys::ftruncate(file_, 0);  // nobody must go on from this
             throw Error(ErrorKind::data_loss, "its bytes hash to {}", digest.str());
         }

@@ -66,7 +66,7 @@ private:
     const std::function<void(std::uint64_t)> progress_;
     std::uint64_t present_ = 0;  ///< what the file held at the start
     bool was_resumed_ = false;
-    Sha256 hash_;
+    oci::DigestHash hash_;
     std::uint64_t done_ = 0;
     WriteBehind writer_;
 

@@ -59,7 +59,7 @@ private:
     void convert_late(const RemoteImage& image);
     std::string convert_stored(const oci::Digest& blob);
     void report_fetched(const Job& job, const ConvertedLayer* layer);
-    oci::Digest store_text(const std::string& text);
+    oci::Digest store_text(const std::string& text, const oci::Digest& named);
     void state(const oci::Digest& blob, std::string_view status, std::uint64_t current = 0,
                std::uint64_t total = 0);
     /// This process ends with the first failure: its other threads are in the middle of transfers
@@ -106,8 +106,8 @@ void Puller::state(const oci::Digest& blob, std::string_view status, std::uint64
     messages_.report(json::Object{{"state", std::move(body)}});
 }
 
-oci::Digest Puller::store_text(const std::string& text) {
-    BlobWriter writer(staging_);
+oci::Digest Puller::store_text(const std::string& text, const oci::Digest& named) {
+    BlobWriter writer(staging_, named);
     writer.write(std::as_bytes(std::span(text)));
     const oci::Digest digest = writer.finish();
     if (stored_documents_.insert(digest).second)
@@ -135,9 +135,9 @@ void Puller::pull_one(const std::string& reference) {
         json::Object{{"state", json::Object{{"id", reference},
                                             {"status", "Pulling from " + repository_.path()}}}});
     pull_layers(image, reference);
-    store_text(image.config_text);
-    store_text(image.top.text);
-    if (image.selected) store_text(image.selected->text);
+    store_text(image.config_text, image.manifest.config.digest);
+    store_text(image.top.text, image.top.digest);
+    if (image.selected) store_text(image.selected->text, image.selected->digest);
     json::Array tags;
     if (!is_digest)
         tags.push_back(repository_.domain() + "/" + repository_.path() + ":" + reference);

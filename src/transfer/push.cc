@@ -74,7 +74,7 @@ private:
     void push_image(const std::string& reference, const oci::Digest& manifest_digest,
                     bool keeps_digest);
     void push_index(const std::string& tag, const json::Value& image);
-    void tell_pushed(const std::string& tag, const std::string& text);
+    void tell_pushed(const std::string& tag, const std::string& text, const oci::Digest& digest);
     void push_layers(std::vector<LayerPush>& layers);
     void push_layer(LayerPush& layer);
     void compress(LayerPush& layer);
@@ -159,16 +159,17 @@ void Pusher::run() {
 void Pusher::push_index(const std::string& tag, const json::Value& image) {
     for (const std::string& member : image["members"].as_strings())
         push_image(member, oci::Digest::parse(member), true);
-    const StoredBlob& stored = get_blob(oci::Digest::parse(image["index"].as_string()));
+    const oci::Digest digest = oci::Digest::parse(image["index"].as_string());
+    const StoredBlob& stored = get_blob(digest);
     const std::string text = read_whole(stored.fd, stored.size);
     put_manifest(tag, text, oci::parse_index(text).media_type);
-    tell_pushed(tag, text);
+    tell_pushed(tag, text, digest);
 }
 
-void Pusher::tell_pushed(const std::string& tag, const std::string& text) {
-    messages_.report(json::Object{{"pushed", json::Object{{"tag", tag},
-                                                          {"digest", oci::Digest::of(text).str()},
-                                                          {"size", text.size()}}}});
+void Pusher::tell_pushed(const std::string& tag, const std::string& text,
+                         const oci::Digest& digest) {
+    messages_.report(json::Object{
+        {"pushed", json::Object{{"tag", tag}, {"digest", digest.str()}, {"size", text.size()}}}});
 }
 
 /// `keeps_digest`: an index names the manifest as it is, so that plain layers stay plain; it is the
@@ -210,14 +211,14 @@ void Pusher::push_image(const std::string& reference, const oci::Digest& manifes
     with_context([&] { upload("", manifest.config, config_blob.fd); }, "{}: config {}",
                  shown(reference), manifest.config.digest.str());
     put_manifest(reference, text, manifest.media_type);
-    const oci::Digest digest = oci::Digest::of(text);
+    const oci::Digest digest = oci::Digest::of(text, manifest_digest);
     if (is_changed) {
         BlobWriter writer(staging_);
         writer.write(std::as_bytes(std::span(text)));
         messages_.blob(digest, text.size(), writer.name());
         messages_.image(manifest.config.digest, digest, {name_ + ":" + reference});
     }
-    if (!keeps_digest) tell_pushed(reference, text);
+    if (!keeps_digest) tell_pushed(reference, text, digest);
 }
 
 void Pusher::push_layers(std::vector<LayerPush>& layers) {
@@ -356,9 +357,10 @@ void Pusher::put_manifest(const std::string& tag, const std::string& text,
                 {registry_client::Registry::scope(path_, "pull,push")});
             if (response.status / 100 != 2) registry_client::Registry::refuse(response);
             const auto said = oci::Digest::find(response.headers.get("Docker-Content-Digest"));
-            if (said && *said != oci::Digest::of(text))
+            if (!said) return;
+            if (const auto sent = oci::Digest::of(text, *said); *said != sent)
                 throw Error(ErrorKind::data_loss, "the registry stored {} instead of {}",
-                            said->str(), oci::Digest::of(text).str());
+                            said->str(), sent.str());
         });
         },
         "{}: manifest", shown(tag));

@@ -137,7 +137,8 @@ RemoteImage RemoteRepository::get_image(const std::string& reference, const oci:
     with_context(
         [&] {
         const auto embedded = decode_base64(config.data);
-        if (!config.data.empty() && embedded && oci::Digest::of(*embedded) == config.digest) {
+        if (!config.data.empty() && embedded &&
+            oci::Digest::of(*embedded, config.digest) == config.digest) {
             image.config_text = *embedded;
         } else {
             on_first([&](registry_client::Registry& registry) {

@@ -34,7 +34,7 @@ struct SavedImage {
 };
 
 std::string path_of(const oci::Digest& digest) {
-    return "blobs/sha256/" + std::string(digest.hex());
+    return fmt::format("blobs/{}/{}", digest.algorithm(), digest.hex());
 }
 
 std::size_t read_at(int fd, std::span<std::byte> into, std::uint64_t offset) {
@@ -190,7 +190,10 @@ void Saver::save_all() {
         });
     }
     add_directory("blobs/");
-    add_directory("blobs/sha256/");
+    std::set<std::string_view> algorithms{"sha256"};
+    for (const oci::Digest& digest : wanted) algorithms.insert(digest.algorithm());
+    for (const std::string_view algorithm : algorithms)
+        add_directory(fmt::format("blobs/{}/", algorithm));
     for (const oci::Digest& digest : wanted) add_blob(digest);
     add_document("index.json", json::Object{{"schemaVersion", 2},
                                             {"mediaType", oci::media_type::oci_index},

@@ -2,7 +2,6 @@
 #include "base/error.hh"
 #include "base/fd.hh"
 #include "base/file.hh"
-#include "base/hash.hh"
 #include "oci/digest.hh"
 
 #include <cstddef>
@@ -47,16 +46,18 @@ private:
 /// Writes a blob into staging and hashes it on the way.
 class BlobWriter {
 public:
-    explicit BlobWriter(Staging& staging) : file_(staging.make("blob-")) {}
+    /// It is hashed as `like` was.
+    explicit BlobWriter(Staging& staging, const oci::Digest& like = {})
+        : file_(staging.make("blob-")), hash_(like) {}
     void write(std::span<const std::byte> bytes);
     std::uint64_t size() const { return size_; }
     const std::string& name() const { return file_.name; }
     /// Once, after the last byte.
-    oci::Digest finish() { return oci::Digest::from_hex(hash_.hex()); }
+    oci::Digest finish() { return hash_.digest(); }
 
 private:
     Staging::File file_;
-    Sha256 hash_;
+    oci::DigestHash hash_;
     std::uint64_t size_ = 0;
 };
 

@@ -389,13 +389,15 @@ Document Registry::get_manifest(const std::string& repository, const std::string
             with_context([&] { return response.read_text(max_manifest_bytes); }, "the manifest");
         document.media_type = response.headers.get("Content-Type");
         document.media_type = trim(document.media_type.substr(0, document.media_type.find(';')));
-        document.digest = oci::Digest::of(document.text);
         const auto wanted = oci::Digest::find(reference);
         const auto said = oci::Digest::find(response.headers.get("Docker-Content-Digest"));
-        for (const auto& expected : {wanted, said})
-            if (expected && *expected != document.digest)
+        document.digest = oci::Digest::of(document.text, wanted.value_or(oci::Digest()));
+        for (const auto& expected : {wanted, said}) {
+            if (!expected) continue;
+            if (const auto actual = oci::Digest::of(document.text, *expected); actual != *expected)
                 throw Error(ErrorKind::data_loss, "the manifest hashes to {} instead of {}",
-                            document.digest.str(), expected->str());
+                            actual.str(), expected->str());
+        }
     });
     return document;
 }
@@ -489,7 +491,7 @@ std::string Registry::get_blob(const std::string& repository, const oci::Digest&
         text = response.read_text(size);
         if (text.size() != size)
             throw Error(ErrorKind::data_loss, "{} bytes instead of {}", text.size(), size);
-        if (const oci::Digest actual = oci::Digest::of(text); actual != digest)
+        if (const oci::Digest actual = oci::Digest::of(text, digest); actual != digest)
             throw Error(ErrorKind::data_loss, "hashes to {}", actual.str());
     });
     return text;
