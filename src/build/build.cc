@@ -93,6 +93,7 @@ Build::Build(Builder& builder, const BuildRequest& request, const Context& conte
       request_(request),
       context_(context),
       sink_(sink),
+      step_events_(sink, request.tells_steps),
       client_stop_(stop),
       cancelled_(cancelled),
       lease_(builder.store_.make_lease()),
@@ -289,7 +290,29 @@ void Build::plan() {
     }
     step_count_ = next - 1;
     record_.set_step_count(step_count_);
-    transcript_ = std::make_unique<Transcript>(sink_, needed_.size(), request_.quiet);
+    transcript_ = std::make_unique<Transcript>(sink_, needed_.size(),
+                                               request_.quiet || request_.tells_steps);
+    if (step_events_.wanted()) step_events_.plan(describe_plan(), file_.stages.size());
+}
+
+json::Value Build::describe_plan() const {
+    json::Array stages;
+    for (const std::size_t index : needed_) {
+        const dockerfile::Stage& stage = file_.stages[index];
+        std::vector<std::string> steps;
+        for (const dockerfile::Instruction& instruction : stage.instructions)
+            steps.push_back(instruction.original);
+        json::Object described{{"index", index},
+                               {"name", stage.name},
+                               {"first", number_of(index, 0)},
+                               {"steps", steps}};
+        const std::string base = expand_global(stage.base);
+        const auto* given = find_context(base);
+        if (given || (base != "scratch" && !dockerfile::find_base_stage(file_, base, index)))
+            described["image"] = given && !given->image.empty() ? given->image : base;
+        stages.push_back(std::move(described));
+    }
+    return stages;
 }
 
 std::size_t Build::speaker_of(std::size_t stage) const {
@@ -304,6 +327,7 @@ std::string Build::slot_of(std::size_t stage, std::size_t step) const {
 }
 
 void Build::announce(std::size_t stage, std::size_t step, std::string_view text) {
+    step_events_.begin(number_of(stage, step));
     say(stage, fmt::format("Step {}/{} : {}\n", number_of(stage, step), step_count_, text));
 }
 
@@ -321,8 +345,9 @@ const StageState& Build::wait_for_stage(std::size_t stage) {
 }
 
 void Build::run_stage(std::size_t stage) {
+    StageRun run(*this, stage);
     try {
-        StageState state = StageRun(*this, stage).run();
+        StageState state = run.run();
         if (stage == target_) warn_unused_arguments();
         promises_.at(stage).set_value(std::move(state));
         transcript_->finish(speaker_of(stage));
@@ -331,6 +356,7 @@ void Build::run_stage(std::size_t stage) {
         const std::lock_guard lock(mutex_);
         if (!failure_) {
             failure_ = std::current_exception();
+            step_events_.fail(number_of(stage, run.step()));
             transcript_->end_with(speaker_of(stage));
         }
     }

@@ -5,6 +5,7 @@
 #include "build/dockerfile/expand.hh"
 #include "build/request.hh"
 #include "build/stage_state.hh"
+#include "build/step_events.hh"
 #include "build/transcript.hh"
 #include "engine/files_run.hh"
 #include "files/request.hh"
@@ -75,6 +76,12 @@ public:
         record_.log(stage, text);
         transcript_->say(speaker_of(stage), text);
     }
+    /// What a command of `step` has printed.
+    void print(std::size_t stage, std::size_t step, std::string_view text) {
+        step_events_.log(number_of(stage, step), text);
+        say(stage, text);
+    }
+    StepEvents& step_events() { return step_events_; }
     /// "Step 3/7 : RUN make"
     void announce(std::size_t stage, std::size_t step, std::string_view text);
     std::size_t number_of(std::size_t stage, std::size_t step) const {
@@ -97,6 +104,7 @@ private:
     std::string find_text(const Path& directory, const std::string& path, bool required) const;
     void read_globals();
     void plan();
+    json::Value describe_plan() const;
     void need(std::size_t stage);
     void need_trigger_sources(const std::string& base, std::size_t stage);
     void need_sources(const dockerfile::Instruction& instruction, std::size_t stage);
@@ -115,6 +123,7 @@ private:
     const BuildRequest& request_;
     const Context& context_;
     const Sink& sink_;
+    StepEvents step_events_;
     StopEvent stop_;
     StopEvent &client_stop_, &cancelled_;
     store::Lease lease_;

@@ -64,6 +64,8 @@ struct BuildRequest {
     std::map<std::string, NamedContext> contexts;
     std::string record_id;    ///< name in the history; "" makes one
     bool tells_more = false;  ///< of build checks and waste, at the end
+    /// Each step's begin, output and end as they come, in `aux` (step_events.hh) instead of text.
+    bool tells_steps = false;
 };
 
 /// The context: a directory of the host that nobody changes meanwhile, or one that is read in

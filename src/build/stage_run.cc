@@ -119,6 +119,7 @@ void StageRun::execute_expanded(const dockerfile::Instruction& instruction) {
 /// `record` has its text, when it began, and whether it was cached.
 void StageRun::write_record(StepRecord record) {
     record.number = build_.number_of(stage_, step_);
+    build_.step_events().end(record.number, record.cached && step_ > 0);
     record.stage = source_.name.empty() ? std::to_string(stage_) : source_.name;
     record.reason = reason_;
     record.duration_ns = now_ns() - record.started_ns;

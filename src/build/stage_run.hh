@@ -19,6 +19,8 @@ class StageRun {
 public:
     StageRun(Build& build, std::size_t stage);
     StageState run();
+    /// The one that runs; 0 is the FROM.
+    std::size_t step() const { return step_; }
 
 private:
     using MakeLayer = std::function<std::optional<image::BuiltLayer>()>;

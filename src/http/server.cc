@@ -244,6 +244,7 @@ struct Server::State {
     std::atomic<bool> stopping = false;
 
     void accept_one(const Listener& listener);
+    void start_connection(Fd socket, int door, const Wrapper& wrapper);
     void prepare(Connection& connection);
     void serve(Connection& connection);
     void add_to_epoll(int fd, std::uint32_t events, std::uint64_t token) const {
@@ -623,10 +624,15 @@ void Server::State::accept_one(const Listener& listener) {
         ::send(socket.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         return;
     }
+    start_connection(std::move(socket), listener.door, listener.wrapper);
+}
+
+void Server::State::start_connection(Fd socket, int door, const Wrapper& wrapper) {
+    if (stopping) return;
     auto owned = std::make_unique<Connection>();
     owned->socket = std::move(socket);
-    owned->door = listener.door;
-    owned->wrapper = &listener.wrapper;
+    owned->door = door;
+    owned->wrapper = &wrapper;
     Connection* connection = owned.get();
     {
         const auto guard = connections.lock();
@@ -705,6 +711,11 @@ void Server::listen_unix(const Path& path, mode_t mode, std::optional<gid_t> gro
 
 void Server::listen(Fd socket, Wrapper wrapper) {
     state_->listeners.push_back({std::move(socket), {}, 0, 0, std::move(wrapper)});
+}
+
+void Server::serve(Fd connection, int door) {
+    static const Wrapper none;
+    state_->start_connection(std::move(connection), door, none);
 }
 
 void Server::run(StopEvent& stop, int grace_ms) {

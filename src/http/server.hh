@@ -124,6 +124,9 @@ public:
     using Wrapper = std::function<Fd(int socket)>;
     /// Takes a listening socket (TCP, socket activation, tests).
     void listen(Fd socket, Wrapper wrapper = {});
+    /// Serves a connection that came another way, in a thread of its own; `door` is what its
+    /// exchanges have.
+    void serve(Fd connection, int door);
     /// Accepts until `stop` is requested, then ends idle connections, requests every stop_event(),
     /// waits up to `grace_ms` for running handlers, and breaks what is left.
     void run(StopEvent& stop, int grace_ms = 2000);

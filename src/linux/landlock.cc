@@ -26,7 +26,7 @@ constexpr std::uint64_t bit(int number) { return std::uint64_t{1} << number; }
 // Numbers of <linux/landlock.h>; those from 13 on are newer than Debian 12's.
 constexpr std::uint64_t write_file = bit(1), read_file = bit(2), read_dir = bit(3),
                         remove_dir = bit(4), remove_file = bit(5), make_dir = bit(7),
-                        make_file = bit(8), refer = bit(13), truncate_file = bit(14);
+                        make_file = bit(8), make_link = bit(12), refer = bit(13), truncate_file = bit(14);
 
 /// Every right the ABI knows: what is handled and not granted is denied.
 std::uint64_t all_file_rights(int abi) {
@@ -83,14 +83,16 @@ int restrict_to_directory(int directory, bool network) {
     return abi;
 }
 
-int restrict_to_tree(int directory, std::span<const int> readable) {
+int restrict_to_tree(int directory, std::span<const int> readable, bool links) {
     const int abi = landlock_abi();
     if (abi < 2) return 0;
     Ruleset ruleset;
     ruleset.files = all_file_rights(abi);
     if (abi >= 6) ruleset.scope = bit(2) - 1;
     const Fd rules = make_ruleset(ruleset);
-    allow_beneath(rules, directory, (file_rights | make_dir | remove_dir | refer) & ruleset.files);
+    const std::uint64_t link_rights = links ? make_link : 0;
+    allow_beneath(rules, directory,
+                  (file_rights | make_dir | remove_dir | refer | link_rights) & ruleset.files);
     for (const int other : readable) allow_beneath(rules, other, read_file | read_dir);
     enter(rules);
     return abi;
@@ -99,7 +101,7 @@ int restrict_to_tree(int directory, std::span<const int> readable) {
 int restrict_to_tools(int directory, std::span<const int> tools, std::span<const int> devices) {
     const int abi = landlock_abi();
     if (abi < 2) return 0;
-    constexpr std::uint64_t execute = bit(0), make_link = bit(12);
+    constexpr std::uint64_t execute = bit(0);
     Ruleset ruleset;
     ruleset.files = all_file_rights(abi);
     if (abi >= 6) ruleset.scope = bit(0);  // abstract sockets; tools signal each other

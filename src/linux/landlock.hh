@@ -14,8 +14,8 @@ int restrict_to_directory(int directory, bool network);
 
 /// The same for a server: it may make, move and remove directories below `directory` as well, read
 /// below the `readable` ones, and use the network. 0 also where Landlock forbids every move between
-/// directories (before ABI 2).
-int restrict_to_tree(int directory, std::span<const int> readable);
+/// directories (before ABI 2). With `links` it may make symbolic links as well.
+int restrict_to_tree(int directory, std::span<const int> readable, bool links = false);
 
 /// For programs of this machine that work in `directory`: they run and read what is below `tools`,
 /// and may read and write `devices`.

@@ -140,6 +140,11 @@ constexpr int tree_calls[] = {
 #endif
 };
 
+/// What makes trees as others have them needs beside.
+constexpr int link_calls[] = {
+    SYS_symlinkat, SYS_linkat, SYS_readlinkat, SYS_fchmodat, SYS_openat2,
+};
+
 constexpr sock_filter load(std::uint32_t offset) {
     return BPF_STMT(BPF_LD | BPF_W | BPF_ABS, offset);
 }
@@ -180,6 +185,8 @@ std::vector<sock_filter> make_filter(const SandboxOptions& options) {
     }
     if (options.keeps_tree)
         for (const int call : tree_calls) allow(call);
+    if (options.makes_links)
+        for (const int call : link_calls) allow(call);
     // clone3 keeps its flags where a filter cannot look; libc falls back to clone on ENOSYS.
     filter.push_back(unless_skip_one(SYS_clone3));
     filter.push_back(answer(SECCOMP_RET_ERRNO | ENOSYS));
@@ -256,7 +263,8 @@ SandboxReport enter_sandbox(const SandboxOptions& options) {
     constexpr rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
     report.landlock_abi = options.keeps_tree
-                              ? restrict_to_tree(options.directory, options.readable)
+                              ? restrict_to_tree(options.directory, options.readable,
+                                                 options.makes_links)
                               : restrict_to_directory(options.directory, options.network);
     close_descriptors(options.directory, options.first_kept_fd);
     install_filter(options);

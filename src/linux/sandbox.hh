@@ -19,6 +19,7 @@ struct SandboxOptions {
     /// Makes, moves and removes directories, too. It keeps its root directory and works in
     /// `directory`, of which it sees nothing outside but what is below the `readable` ones.
     bool keeps_tree = false;
+    bool makes_links = false;  ///< with `keeps_tree`: symbolic links and other names of files, too
     std::vector<int> readable = {};
 };
 

@@ -1,4 +1,5 @@
 #include "api/server/api.hh"
+#include "api/server/buildkit_gate.hh"
 #include "base/error.hh"
 #include "base/file.hh"
 #include "base/hash.hh"
@@ -796,10 +797,18 @@ void run(const Options& options, const std::function<Options()>& read_again) {
     if (options.tls.enabled || options.tls.verify)
         gate.emplace(with_default_files(options.tls), join(programs, "hull-tls"),
                      join(options.exec_root, "tls"));
-    const server::Api api(
-        {engine, images, builder, engine.info().driver, doors, audit ? &*audit : nullptr});
+    // What hull-buildkit may ask for; nobody else comes by it.
+    std::vector<server::Door> all_doors = doors;
+    all_doors.push_back({"hull-buildkit's connection", server::Rights::build, {}});
+    server::BuildkitGate buildkit(
+        {join(programs, "hull-buildkit"), options.data_root, options.exec_root});
+    const server::Api api({engine, images, builder, engine.info().driver, all_doors,
+                           audit ? &*audit : nullptr, &buildkit});
     http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
     listen(server, options, gate ? &*gate : nullptr, doors);
+    buildkit.set_serve([&server, door = static_cast<int>(all_doors.size())](Fd connection) {
+        server.serve(std::move(connection), door);
+    });
     ::malloc_trim(0);
     log::info("hulld {} started, data in {}", HULL_VERSION, options.data_root);
     Locked<Reloadable> reloadable(Reloadable{options.live_restore, options.shutdown_timeout_s});
@@ -815,6 +824,7 @@ void run(const Options& options, const std::function<Options()>& read_again) {
         });
         server.run(stop);
     }
+    buildkit.stop();
     const Reloadable last = [&] {
         const auto locked = reloadable.lock();
         return *locked;

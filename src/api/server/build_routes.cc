@@ -117,6 +117,7 @@ void add_extra(build::BuildRequest& request, const json::Value& extra) {
     if (extra["ignore"].is_string()) request.ignore_text = extra["ignore"].as_string();
     if (extra["inlineCache"].is_bool()) request.inline_cache = extra["inlineCache"].as_bool();
     if (extra["timeoutMs"].is_number()) request.timeout_ms = extra["timeoutMs"].as_int();
+    if (extra["steps"].is_bool()) request.tells_steps = extra["steps"].as_bool();
     request.no_cache_stages = extra["noCacheFilter"].as_strings();
     request.secrets = extra["secrets"].as_string_map();
     request.ssh = extra["ssh"].as_string_map();

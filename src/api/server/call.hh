@@ -24,6 +24,8 @@ class Images;
 
 namespace hull::server {
 
+class BuildkitGate;
+
 /// Versions of the API: 1.MINOR.
 inline constexpr int newest_minor = 50, oldest_minor = 12;
 
@@ -35,6 +37,7 @@ struct Services {
     std::string storage_driver;    ///< as info() names it
     std::vector<Door> doors = {};  ///< sockets of limited rights, by Exchange::door from 1
     AuditLog* audit = nullptr;
+    BuildkitGate* buildkit = nullptr;
 };
 
 using Filters = std::map<std::string, std::vector<std::string>>;

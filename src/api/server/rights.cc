@@ -71,6 +71,20 @@ constexpr Grant grants[] = {
     {"GET", "/containers/{id}/export", Rights::own},
 };
 
+/// All that may be asked for by `build`.
+constexpr std::pair<std::string_view, std::string_view> build_grants[] = {
+    {"POST", "/build"},
+    {"POST", "/build/prune"},
+    {"GET", "/build/history"},
+    {"POST", "/build/history/{id}/cache"},
+    {"GET", "/system/df"},
+    {"GET", "/images/{name...}/json"},
+    {"GET", "/images/{name...}/rootfs"},
+    {"POST", "/images/{name...}/push"},
+    {"POST", "/images/{name...}/tag"},
+    {"DELETE", "/images/{name...}"},
+};
+
 const Door* find_door(const Call& call) {
     const auto index = static_cast<std::size_t>(call.exchange.door);
     return index == 0 ? nullptr : &call.services.doors.at(index - 1);
@@ -155,6 +169,7 @@ std::string_view to_string(Rights rights) {
         case Rights::logs: return "logs";
         case Rights::lifecycle: return "lifecycle";
         case Rights::own: return "own";
+        case Rights::build: return "build";
     }
     return "";
 }
@@ -199,6 +214,14 @@ void check_rights(const Call& call, std::string_view pattern) {
                     "user {} may not use {}: add uid={} to its --socket of hulld", uid, door->path,
                     uid);
     const std::string_view method = call.exchange.method;
+    if (door->rights == Rights::build) {
+        const std::pair asked(method, pattern);
+        if (std::find(std::begin(build_grants), std::end(build_grants), asked) ==
+            std::end(build_grants))
+            throw Error(ErrorKind::forbidden, "{} {} is no part of a build", method,
+                        call.exchange.path);
+        return;
+    }
     const auto grant = std::find_if(std::begin(grants), std::end(grants), [&](const Grant& known) {
         return known.method == method && known.pattern == pattern;
     });

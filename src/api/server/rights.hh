@@ -20,7 +20,8 @@ class Call;
 
 /// What may be done through a socket; each right includes the ones before it, `own` only for the
 /// containers that were made through it by the same user.
-enum class Rights { all, read, logs, lifecycle, own };
+/// `build` is apart from them: what hull-buildkit asks for.
+enum class Rights { all, read, logs, lifecycle, own, build };
 std::string_view to_string(Rights rights);
 
 /// A socket of limited rights.

@@ -19,6 +19,7 @@ std::span<const Route> network_routes();
 std::span<const Route> secret_routes();
 std::span<const Route> registry_routes();
 std::span<const Route> build_routes();
+std::span<const Route> buildkit_routes();
 std::span<const Route> build_history_routes();
 std::span<const Route> system_routes();
 /// Endpoints of Docker's API that are not served: 501, and 503 for Swarm.

@@ -29,8 +29,6 @@ constexpr Route routes[] = {
     {"POST", "/containers/{id}/checkpoints", not_supported},
     {"DELETE", "/containers/{id}/checkpoints/{checkpoint}", not_supported},
     {"GET", "/images/{name...}/attestations", not_supported},
-    {"POST", "/session", not_supported},
-    {"POST", "/grpc", not_supported},
     {"GET", "/debug/vars", not_supported},
     {"GET", "/plugins", not_supported},
     {"GET", "/plugins/privileges", not_supported},

@@ -1,0 +1,41 @@
+// BuildKit's clients: their connections go to hull-buildkit as they are (ADR 031).
+#include "api/server/buildkit_gate.hh"
+#include "api/server/routes.hh"
+
+namespace hull::server {
+
+namespace {
+
+json::Array header_list(const Call& call) {
+    json::Array fields;
+    for (const auto& [name, value] : call.exchange.headers)
+        fields.push_back(json::Array{name, value});
+    return fields;
+}
+
+void hand_over(Call& call, json::Object message) {
+    if (!call.services.buildkit)
+        throw Error(ErrorKind::unsupported, "this daemon serves no BuildKit clients");
+    if (!call.exchange.headers.has_token("Connection", "Upgrade"))
+        throw Error(ErrorKind::invalid_argument, "upgrade header is required");
+    message["headers"] = header_list(call);
+    const Fd connection = call.exchange.hijack({{"Upgrade", "h2c"}});
+    call.services.buildkit->hand_over(message, connection);
+}
+
+/// POST /grpc: moby.buildkit.v1.Control and what belongs to it.
+void serve_grpc(Call& call) { hand_over(call, {{"kind", "grpc"}}); }
+
+/// POST /session: the client serves, and we ask.
+void serve_session(Call& call) { hand_over(call, {{"kind", "session"}}); }
+
+constexpr Route routes[] = {
+    {"POST", "/grpc", nullptr, serve_grpc},
+    {"POST", "/session", nullptr, serve_session},
+};
+
+}  // namespace
+
+std::span<const Route> buildkit_routes() { return routes; }
+
+}  // namespace hull::server

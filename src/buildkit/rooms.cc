@@ -1,0 +1,66 @@
+#include "base/hash.hh"
+#include "base/log.hh"
+#include "base/sys.hh"
+#include "buildkit/host.hh"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <utility>
+#include <vector>
+
+namespace hull::buildkit {
+
+namespace {
+
+constexpr std::size_t most_rooms = 32;
+
+}  // namespace
+
+std::string Rooms::Room::identity() const {
+    const auto info = sys::find_stat(name_);
+    return info ? fmt::format("{}:{}", static_cast<unsigned long>(info->st_dev),
+                              static_cast<unsigned long>(info->st_ino))
+                : "";
+}
+
+Rooms::Room Rooms::enter(const std::string& key) {
+    const std::string base = "room-" + sha256_hex(key).substr(0, 24);
+    const std::lock_guard lock(mutex_);
+    std::string name = base;
+    for (int number = 2; in_use_.contains(name); ++number) name = fmt::format("{}-{}", base, number);
+    in_use_.insert(name);
+    sys::mkdir(name, 0755);
+    // Says when it was used last.
+    ::utimensat(AT_FDCWD, name.c_str(), nullptr, 0);
+    remove_old();
+    return {*this, name};
+}
+
+void Rooms::leave(const std::string& name) {
+    const std::lock_guard lock(mutex_);
+    in_use_.erase(name);
+}
+
+/// A tree of ours may hold directories that we may not write into.
+static void remove_room(const std::string& name) {
+    try {
+        sys::remove_tree(name);
+    } catch (const Error& error) {
+        log::warning("removing files of an old build: {}", error.message());
+    }
+}
+
+void Rooms::remove_old() {
+    std::vector<std::pair<std::int64_t, std::string>> unused;
+    for (const std::string& name : sys::list_directories(".")) {
+        const auto info = sys::find_stat(name);
+        if (info && !in_use_.contains(name)) unused.emplace_back(info->st_mtim.tv_sec, name);
+    }
+    if (unused.size() <= most_rooms) return;
+    std::sort(unused.begin(), unused.end());
+    for (std::size_t i = 0; i + most_rooms < unused.size(); ++i) remove_room(unused[i].second);
+}
+
+}  // namespace hull::buildkit
