@@ -290,8 +290,8 @@ void Build::plan() {
     }
     step_count_ = next - 1;
     record_.set_step_count(step_count_);
-    transcript_ = std::make_unique<Transcript>(sink_, needed_.size(),
-                                               request_.quiet || request_.tells_steps);
+    transcript_ =
+        std::make_unique<Transcript>(sink_, needed_.size(), request_.quiet || request_.tells_steps);
     if (step_events_.wanted()) step_events_.plan(describe_plan(), file_.stages.size());
 }
 

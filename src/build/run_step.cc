@@ -171,7 +171,8 @@ std::optional<image::BuiltLayer> StageRun::run_in_container(engine::StepRequest 
     engine.attach_container(container.id(), attach,
                             [&](bool) { return std::move(sockets.second); });
     engine.start_container(container.id(), "");
-    read_output(sockets.first.get(), build_.stop(), [&](std::string_view text) { build_.print(stage_, step_, text); });
+    read_output(sockets.first.get(), build_.stop(),
+                [&](std::string_view text) { build_.print(stage_, step_, text); });
     const auto result = engine.wait_container(container.id(), "not-running").wait(build_.stop());
     if (!result) throw Error(ErrorKind::cancelled, "the build was cancelled");
     if (result->status_code != 0) {

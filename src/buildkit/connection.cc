@@ -252,8 +252,7 @@ int ConnectionLoop::take_data(nghttp2_session*, std::uint8_t, std::int32_t id,
     return 0;
 }
 
-int ConnectionLoop::take_close(nghttp2_session*, std::int32_t id, std::uint32_t error,
-                               void* self) {
+int ConnectionLoop::take_close(nghttp2_session*, std::int32_t id, std::uint32_t error, void* self) {
     auto& loop = *static_cast<ConnectionLoop*>(self);
     const auto stream = loop.find(id);
     if (!stream) return 0;
@@ -264,8 +263,7 @@ int ConnectionLoop::take_close(nghttp2_session*, std::int32_t id, std::uint32_t 
         if (stream->on_cancel) loop.cancelled_.push_back(std::exchange(stream->on_cancel, {}));
     }
     // What was not read takes none of the connection's window any more.
-    if (const std::size_t left = stream->in.size() - stream->credited + stream->consumed;
-        left > 0)
+    if (const std::size_t left = stream->in.size() - stream->credited + stream->consumed; left > 0)
         nghttp2_session_consume_connection(loop.session_.get(), left);
     stream->consumed = 0;
     loop.shared_->streams.erase(id);
@@ -331,9 +329,9 @@ void ConnectionLoop::begin(const std::shared_ptr<Stream>& stream) {
     data.read_callback = give_data;
     if (stream->is_ours) {
         std::vector<nghttp2_nv> fields{
-            field(":method", "POST"), field(":scheme", "http"),
+            field(":method", "POST"),     field(":scheme", "http"),
             field(":path", stream->path), field(":authority", "localhost"),
-            field("te", "trailers"), field("content-type", "application/grpc")};
+            field("te", "trailers"),      field("content-type", "application/grpc")};
         for (const auto& [name, value] : stream->headers) fields.push_back(field(name, value));
         stream->id = nghttp2_submit_request(session_.get(), nullptr, fields.data(), fields.size(),
                                             &data, nullptr);
@@ -361,8 +359,7 @@ void ConnectionLoop::look_at_touched() {
         else if (stream->begun)
             nghttp2_session_resume_data(session_.get(), stream->id);
         if (stream->consumed > 0 && stream->id > 0)
-            nghttp2_session_consume(session_.get(), stream->id,
-                                    std::exchange(stream->consumed, 0));
+            nghttp2_session_consume(session_.get(), stream->id, std::exchange(stream->consumed, 0));
     }
     shared_->changed.notify_all();
 }
@@ -388,8 +385,7 @@ bool ConnectionLoop::exchange() {
         ::eventfd_read(shared_->wake.get(), &count);
     }
     if (!out_.empty()) {
-        const ssize_t sent =
-            ::send(socket, out_.data(), out_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+        const ssize_t sent = ::send(socket, out_.data(), out_.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
         if (sent > 0) out_.erase(0, static_cast<std::size_t>(sent));
         if (sent < 0 && errno != EAGAIN && errno != EINTR) return false;
     }
@@ -413,8 +409,9 @@ void ConnectionLoop::loop() {
             const std::lock_guard lock(shared_->mutex);
             look_at_touched();
             collect_output();
-            goes_on = !shared_->giving_up && (!out_.empty() || nghttp2_session_want_read(session_.get()) ||
-                                              nghttp2_session_want_write(session_.get()));
+            goes_on = !shared_->giving_up &&
+                      (!out_.empty() || nghttp2_session_want_read(session_.get()) ||
+                       nghttp2_session_want_write(session_.get()));
         }
         for (auto& action : std::exchange(cancelled_, {})) action();
         goes_on = goes_on && exchange();
@@ -483,7 +480,8 @@ bool Call::read(std::string& message) {
             if (stream_->in.front() != 0)
                 throw Error(ErrorKind::unsupported, "compressed messages are not supported");
             if (size > most_message_bytes)
-                throw Error(ErrorKind::invalid_argument, "a message of {} bytes is too large", size);
+                throw Error(ErrorKind::invalid_argument, "a message of {} bytes is too large",
+                            size);
             const std::size_t whole = frame_header_bytes + size;
             if (stream_->in.size() >= whole) {
                 message.assign(stream_->in, frame_header_bytes, size);
@@ -514,7 +512,8 @@ bool Call::read(std::string& message) {
     int code = static_cast<int>(StatusCode::unknown);
     std::from_chars(status.data(), status.data() + status.size(), code);
     if (code == 0) return false;
-    throw Error(kind_of(static_cast<StatusCode>(code)), "{}", decode_message(value("grpc-message")));
+    throw Error(kind_of(static_cast<StatusCode>(code)), "{}",
+                decode_message(value("grpc-message")));
 }
 
 void Call::write(std::string_view message) {

@@ -1,6 +1,7 @@
 #include "buildkit/dockerfile_build.hh"
 
 #include "base/error.hh"
+#include "base/log.hh"
 #include "base/sys.hh"
 #include "base/text.hh"
 #include "build/dockerfile/arguments.hh"
@@ -82,8 +83,7 @@ void DockerfileBuild::read_dockerfile() {
     const bool has_own = options_.contains("dockerfilekey");
     if (!remote_.empty() && !has_own) return;  // it is in the context
     const std::string name = has_own ? option("dockerfilekey") : "dockerfile";
-    progress_.start(definition_vertex,
-                    "[internal] load build definition from " + file_name_);
+    progress_.start(definition_vertex, "[internal] load build definition from " + file_name_);
     const Rooms::Room room =
         bring(name, definition_vertex, "transferring dockerfile:",
               {"", {}, {file_name_, file_name_ + ".dockerignore", lower(file_name_)}});
@@ -156,8 +156,7 @@ void DockerfileBuild::warn() {
     const language::IgnorePatterns patterns(ignored_);
     options.ignore = &patterns;
     const language::CheckResult result = language::check(*dockerfile_, options);
-    const MessageWriter source =
-        MessageWriter().text(1, file_name_).text(2, dockerfile_text_);
+    const MessageWriter source = MessageWriter().text(1, file_name_).text(2, dockerfile_text_);
     for (const language::Diagnostic& finding : result.findings) {
         const language::Location& place = finding.location;
         const auto line = [](int number) {
@@ -185,11 +184,12 @@ void DockerfileBuild::warn() {
 void DockerfileBuild::bring_context() {
     if (remote_.starts_with(upload_address)) {
         const ClientSessionPointer session = session_of("context");
-        upload_ = session->connection->start("/moby.upload.v1.Upload/Pull",
-                                             {{"urlpath", remote_.substr(upload_address.size() - 1)}});
+        upload_ =
+            session->connection->start("/moby.upload.v1.Upload/Pull",
+                                       {{"urlpath", remote_.substr(upload_address.size() - 1)}});
         upload_->finish();
-        call_.archive = [call = upload_.get(), left = std::string(), session](
-                            std::span<std::byte> buffer) mutable -> std::size_t {
+        call_.archive = [call = upload_.get(), left = std::string(),
+                         session](std::span<std::byte> buffer) mutable -> std::size_t {
             while (left.empty()) {
                 std::string message;
                 if (!call->read(message)) return 0;
@@ -209,7 +209,8 @@ void DockerfileBuild::bring_context() {
     if (!extra_.find("ignore")) {
         constexpr const char* vertex = "ignore";
         progress_.start(vertex, "[internal] load .dockerignore");
-        const Rooms::Room room = bring(name, vertex, "transferring context:", {"", {}, {".dockerignore"}});
+        const Rooms::Room room =
+            bring(name, vertex, "transferring context:", {"", {}, {".dockerignore"}});
         if (const auto text = read_if_there(join(room.name(), ".dockerignore"))) {
             extra_["ignore"] = *text;
             ignored_ = language::parse_ignore_file(*text);
@@ -278,10 +279,28 @@ void DockerfileBuild::bring_secrets() {
     if (!secrets.empty()) extra_["secrets"] = std::move(secrets);
 }
 
+void DockerfileBuild::bring_agents() {
+    if (!dockerfile_) return;
+    const ClientSessionPointer session = host_.sessions.get(inputs_.session);
+    if (!session->offers("/moby.sshforward.v1.SSH/ForwardAgent")) return;
+    json::Object sockets;
+    const auto outline =
+        language::make_outline(*dockerfile_, option("target"), options_with("build-arg:"));
+    for (const auto& item : outline.ssh) {
+        const std::string id = item.name.empty() ? "default" : item.name;
+        try {
+            sockets[id] = agents_.emplace_back(host_.daemon, session, id).path();
+        } catch (const Error& error) {
+            log::info("no agent {}: {}", id, error.message());  // the step says that it needs it
+        }
+    }
+    if (!sockets.empty()) extra_["ssh"] = std::move(sockets);
+}
+
 /// The images that the Dockerfile names, as far as that can be told without building.
 std::vector<std::string> DockerfileBuild::images() const {
-    std::map<std::string, std::string> globals = language::platform_arguments(
-        oci::host_platform(), oci::host_platform(), option("target"));
+    std::map<std::string, std::string> globals =
+        language::platform_arguments(oci::host_platform(), oci::host_platform(), option("target"));
     const Attributes arguments = options_with("build-arg:");
     const language::Lookup lookup = [&](std::string_view name) -> std::optional<std::string> {
         const auto found = globals.find(std::string(name));
@@ -291,8 +310,8 @@ std::vector<std::string> DockerfileBuild::images() const {
     std::vector<std::string> names;
     try {
         for (const language::Instruction& instruction : dockerfile_->global_args) {
-            const auto expanded = language::expand_instruction(instruction, lookup,
-                                                               dockerfile_->directives.escape);
+            const auto expanded =
+                language::expand_instruction(instruction, lookup, dockerfile_->directives.escape);
             for (const auto& argument : std::get<language::Arg>(expanded.value).arguments) {
                 const auto given = arguments.find(argument.name);
                 if (given != arguments.end())
@@ -401,9 +420,8 @@ http::Query DockerfileBuild::make_query() {
         const auto number = [&](const std::string& text) { return json::parse(text); };
         const std::string soft = limit.substr(equals + 1, colon - equals - 1);
         const std::string hard = colon == std::string::npos ? soft : limit.substr(colon + 1);
-        ulimits.push_back(json::Object{{"Name", limit.substr(0, equals)},
-                                       {"Soft", number(soft)},
-                                       {"Hard", number(hard)}});
+        ulimits.push_back(json::Object{
+            {"Name", limit.substr(0, equals)}, {"Soft", number(soft)}, {"Hard", number(hard)}});
     }
     if (!ulimits.empty()) add("ulimits", json::dump(ulimits));
     std::vector<std::string> caches;
@@ -463,8 +481,8 @@ BuildOutcome DockerfileBuild::build() {
     call_.query = make_query();
     call_.extra = std::move(extra_);
     EngineApi api = host_.daemon.api();
-    api.build(std::move(call_), [this](const json::Value& message) { take(message); },
-              cancellation_);
+    api.build(
+        std::move(call_), [this](const json::Value& message) { take(message); }, cancellation_);
     if (image_id_.empty()) throw Error(ErrorKind::internal, "the build ended without an image");
     BuildOutcome outcome;
     outcome.image_id = image_id_;
@@ -478,6 +496,7 @@ BuildOutcome DockerfileBuild::run() {
     bring_context();
     bring_named_contexts();
     bring_secrets();
+    bring_agents();
     bring_credentials();
     return build();
 }

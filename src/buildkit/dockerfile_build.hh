@@ -1,5 +1,6 @@
 #pragma once
 #include "build/dockerfile/dockerfile.hh"
+#include "buildkit/agents.hh"
 #include "buildkit/host.hh"
 #include "buildkit/progress.hh"
 #include "buildkit/solve_request.hh"
@@ -12,7 +13,7 @@ namespace hull::buildkit {
 
 /// What a build is made from, beside its options.
 struct BuildInputs {
-    std::string session;           ///< id of the client's
+    std::string session;  ///< id of the client's
     std::vector<std::string> tags;
     std::vector<std::string> entitlements;
     std::vector<Target> cache_imports;
@@ -52,8 +53,8 @@ private:
     std::string option(const std::string& name) const;
     Attributes options_with(const std::string& prefix) const;
     ClientSessionPointer session_of(const std::string& name);
-    Rooms::Room bring(const std::string& name, const std::string& vertex,
-                      const std::string& detail, SyncRequest request);
+    Rooms::Room bring(const std::string& name, const std::string& vertex, const std::string& detail,
+                      SyncRequest request);
     void read_dockerfile();
     void parse();
     std::optional<BuildOutcome> answer_question();
@@ -61,6 +62,7 @@ private:
     void bring_context();
     void bring_named_contexts();
     void bring_secrets();
+    void bring_agents();
     void bring_credentials();
     std::vector<std::string> images() const;
     http::Query make_query();
@@ -80,6 +82,7 @@ private:
     std::vector<std::string> ignored_;
     std::vector<Rooms::Room> rooms_;
     std::unique_ptr<Call> upload_;
+    std::list<Agent> agents_;
     std::map<std::int64_t, std::string> names_;  ///< of the steps that are shown
     std::map<std::int64_t, bool> ran_;
     std::int64_t failed_step_ = 0;

@@ -3,6 +3,7 @@
 #include "base/error.hh"
 #include "base/log.hh"
 #include "base/text.hh"
+#include "buildkit/tree_sender.hh"
 #include "http/headers.hh"
 #include "oci/reference.hh"
 
@@ -17,12 +18,24 @@ http::ClientResponse open_files(EngineApi& api, const std::string& image_id) {
     return api.open("GET", "/images/" + http::encode_percent(image_id) + "/rootfs");
 }
 
+/// The body of a reply, piece by piece.
+class ReplySource final : public archive::ByteSource {
+public:
+    explicit ReplySource(http::ClientResponse& reply) : reply_(reply), buffer_(64UL << 10) {}
+    std::span<const std::byte> next() override {
+        return std::span(buffer_).first(reply_.read(buffer_));
+    }
+
+private:
+    http::ClientResponse& reply_;
+    std::vector<std::byte> buffer_;
+};
+
 void send_tar(Call& call, http::ClientResponse& files) {
     std::vector<std::byte> buffer(32UL << 10);
     while (const std::size_t count = files.read(buffer))
-        call.write(MessageWriter()
-                       .text(1, {reinterpret_cast<const char*>(buffer.data()), count})
-                       .bytes());
+        call.write(
+            MessageWriter().text(1, {reinterpret_cast<const char*>(buffer.data()), count}).bytes());
     call.finish();
     std::string rest;
     while (call.read(rest)) continue;  // the client has written it all
@@ -60,8 +73,18 @@ void export_files(Host& host, Progress& progress, const std::string& session_id,
     progress.start(vertex, "exporting to client");
     const auto call = session->connection->start(
         file_send, {{"buildkit-attachable-exporter-id", std::to_string(number)}});
-    if (exporter.type != "tar") throw Error(ErrorKind::unsupported, "later");
-    send_tar(*call, files);
+    if (exporter.type == "tar") {
+        send_tar(*call, files);
+    } else {
+        ReplySource source(files);
+        const TreeSender tree(source);
+        std::uint64_t sent = 0;
+        tree.send(*call, [&](std::uint64_t bytes) {
+            sent = bytes;
+            progress.detail(vertex, "copying files", static_cast<std::int64_t>(bytes), false);
+        });
+        progress.detail(vertex, "copying files", static_cast<std::int64_t>(sent), true);
+    }
     progress.complete(vertex);
 }
 

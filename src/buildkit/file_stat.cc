@@ -59,11 +59,11 @@ FileStat parse_file_stat(std::string_view bytes) {
         }
     }
     if (!stays_inside(file.path))
-        throw Error(ErrorKind::invalid_argument, "the client names a file \"{}\", which is none below its directory",
-                    file.path);
+        throw Error(ErrorKind::invalid_argument,
+                    "the client names a file \"{}\", which is none below its directory", file.path);
     if (file.is_regular() && !file.link.empty() && !stays_inside(file.link))
-        throw Error(ErrorKind::invalid_argument, "the client names a file \"{}\", which is none below its directory",
-                    file.link);
+        throw Error(ErrorKind::invalid_argument,
+                    "the client names a file \"{}\", which is none below its directory", file.link);
     return file;
 }
 

@@ -31,10 +31,9 @@ void Job::cancel() {
 BuildOutcome Job::build(const std::string& frontend, const Attributes& options,
                         const std::vector<Target>& cache_imports) {
     const auto source = options.find("source");
-    const bool is_dockerfile =
-        frontend == "dockerfile.v0" ||
-        (frontend == "gateway.v0" && source != options.end() &&
-         source->second.find("docker/dockerfile") != std::string::npos);
+    const bool is_dockerfile = frontend == "dockerfile.v0" ||
+                               (frontend == "gateway.v0" && source != options.end() &&
+                                source->second.find("docker/dockerfile") != std::string::npos);
     if (!is_dockerfile)
         throw Error(ErrorKind::unsupported,
                     "the frontend {} is not supported: Hull builds Dockerfiles (dockerfile.v0), "
@@ -44,7 +43,14 @@ BuildOutcome Job::build(const std::string& frontend, const Attributes& options,
     inputs.session = request.session;
     inputs.entitlements = request.entitlements;
     inputs.cache_imports = cache_imports.empty() ? request.cache_imports : cache_imports;
-    for (const Target& cache : request.cache_exports) inputs.inline_cache |= cache.type == "inline";
+    for (const Target& cache : request.cache_exports) {
+        if (cache.type != "inline")
+            throw Error(ErrorKind::unsupported,
+                        "exporting cache of type {} is not supported: use type=inline, or "
+                        "hull build --cache-to",
+                        cache.type);
+        inputs.inline_cache = true;
+    }
     for (const Target& exporter : request.exporters)
         if (is_image_exporter(exporter))
             for (std::string& name : split_nonempty(exporter.get("name"), ','))
@@ -141,8 +147,7 @@ std::shared_ptr<Job> Jobs::add(Host& host, SolveRequest request) {
     auto job = std::make_shared<Job>(host, std::move(request));
     const std::lock_guard lock(mutex_);
     const auto [place, is_new] = jobs_.emplace(job->request.ref, job);
-    if (!is_new)
-        throw Error(ErrorKind::conflict, "job ID {} exists", job->request.ref);
+    if (!is_new) throw Error(ErrorKind::conflict, "job ID {} exists", job->request.ref);
     order_.push_back(job->request.ref);
     if (order_.size() > most_jobs) {
         jobs_.erase(order_.front());

@@ -6,7 +6,12 @@ namespace hull::buildkit {
 
 namespace {
 
-enum WireType : std::uint32_t { varint_type = 0, fixed64_type = 1, bytes_type = 2, fixed32_type = 5 };
+enum WireType : std::uint32_t {
+    varint_type = 0,
+    fixed64_type = 1,
+    bytes_type = 2,
+    fixed32_type = 5
+};
 
 [[noreturn]] void refuse(const char* why) {
     throw Error(ErrorKind::invalid_argument, "a message cannot be read: {}", why);

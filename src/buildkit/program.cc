@@ -6,6 +6,7 @@
 #include "base/sys.hh"
 #include "base/text.hh"
 #include "buildkit/host.hh"
+#include "buildkit/http_build.hh"
 #include "buildkit/services.hh"
 #include "linux/sandbox.hh"
 
@@ -16,6 +17,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <atomic>
 #include <charconv>
 #include <future>
 #include <map>
@@ -112,6 +114,7 @@ private:
         ++taken_;
         if (kind == "grpc") return take_calls(std::move(socket));
         if (kind == "session") return take_session(message, std::move(socket));
+        if (kind == "build") return take_build(message, std::move(socket));
         throw Error(ErrorKind::unsupported, "a connection of unknown kind {}", kind);
     }
 
@@ -126,6 +129,18 @@ private:
         });
     }
 
+    void take_build(const json::Value& message, Fd socket) {
+        ++clients_;
+        std::thread([this, query = message["query"], socket = std::move(socket)]() mutable {
+            try {
+                build_over_http(host_, services_.jobs(), query, std::move(socket));
+            } catch (const std::exception& error) {
+                log::info("a build: {}", error.what());
+            }
+            --clients_;
+        }).detach();
+    }
+
     void take_session(const json::Value& message, Fd socket) {
         ClientSession session;
         for (const json::Value& field : message["headers"].as_array()) {
@@ -135,8 +150,7 @@ private:
             if (name == "x-docker-expose-session-sharedkey") session.shared_key = value;
             if (name == "x-docker-expose-session-grpc-method") session.methods.insert(value);
         }
-        if (session.id.empty())
-            throw Error(ErrorKind::invalid_argument, "a session without an id");
+        if (session.id.empty()) throw Error(ErrorKind::invalid_argument, "a session without an id");
         ++clients_;
         host_.sessions.open(std::move(session), std::move(socket), [this] { --clients_; });
     }
@@ -173,8 +187,7 @@ void enter(const Options& options) {
         ::setrlimit(RLIMIT_NOFILE, &limit);
     }
     const Fd directory = sys::open(options.directory, O_RDONLY | O_DIRECTORY);
-    if (::geteuid() == 0 && ::unshare(CLONE_NEWNET) != 0)
-        throw_errno(errno, "leaving the network");
+    if (::geteuid() == 0 && ::unshare(CLONE_NEWNET) != 0) throw_errno(errno, "leaving the network");
     linux_::SandboxOptions sandbox;
     sandbox.uid = options.uid;
     sandbox.directory = directory.get();

@@ -29,7 +29,8 @@ Rooms::Room Rooms::enter(const std::string& key) {
     const std::string base = "room-" + sha256_hex(key).substr(0, 24);
     const std::lock_guard lock(mutex_);
     std::string name = base;
-    for (int number = 2; in_use_.contains(name); ++number) name = fmt::format("{}-{}", base, number);
+    for (int number = 2; in_use_.contains(name); ++number)
+        name = fmt::format("{}-{}", base, number);
     in_use_.insert(name);
     sys::mkdir(name, 0755);
     // Says when it was used last.

@@ -28,7 +28,9 @@ void read_cache(std::string_view bytes, SolveRequest& request) {
     MessageReader reader(bytes);
     for (Field field; reader.next(field);) {
         switch (field.number) {
-            case 2: request.cache_imports.push_back({"registry", {{"ref", field.as_string()}}}); break;
+            case 2:
+                request.cache_imports.push_back({"registry", {{"ref", field.as_string()}}});
+                break;
             case 4: request.cache_exports.push_back(parse_target(field.bytes)); break;
             case 5: request.cache_imports.push_back(parse_target(field.bytes)); break;
             default: break;

@@ -41,9 +41,7 @@ void add_values(Metadata& metadata, const std::string& name,
 class Receiver {
 public:
     Receiver(Call& call, const Path& directory, const std::function<void(std::uint64_t)>& on_bytes)
-        : call_(call),
-          root_(sys::open(directory, O_RDONLY | O_DIRECTORY)),
-          on_bytes_(on_bytes) {}
+        : call_(call), root_(sys::open(directory, O_RDONLY | O_DIRECTORY)), on_bytes_(on_bytes) {}
 
     void run() {
         std::string bytes;
@@ -126,8 +124,7 @@ private:
         }
         // While it is filled we must be able to; what is narrower comes last.
         const mode_t open = file.permissions() | S_IRWXU;
-        if ((info.st_mode & 07777) != open)
-            ::fchmodat(place.parent, place.name.c_str(), open, 0);
+        if ((info.st_mode & 07777) != open) ::fchmodat(place.parent, place.name.c_str(), open, 0);
         if (open != file.permissions()) narrow_[file.path] = file.permissions();
     }
 
@@ -164,7 +161,8 @@ private:
     void write(const Packet& packet) {
         const auto found = wanted_.find(packet.id);
         if (found == wanted_.end())
-            throw Error(ErrorKind::invalid_argument, "the client sends a file that was not asked for");
+            throw Error(ErrorKind::invalid_argument,
+                        "the client sends a file that was not asked for");
         Wanted& wanted = found->second;
         if (!wanted.file) {
             const Place place = find_place(wanted.stat.path);
@@ -202,7 +200,8 @@ private:
             const Place other = find_place(file.link);
             const Fd from = sys::dup(other.parent);
             const Place place = find_place(file.path);
-            struct stat info {}, target {};
+            struct stat info {
+            }, target{};
             const bool is_there = find_stat_at(place, info);
             if (::fstatat(from.get(), other.name.c_str(), &target, AT_SYMLINK_NOFOLLOW) != 0)
                 throw_errno(errno, "making {}, another name of {}", file.path, file.link);
@@ -223,8 +222,8 @@ private:
             }
             parent_path_.clear();  // it may have been below
         }
-        if (::unlinkat(place.parent, place.name.c_str(), S_ISDIR(info.st_mode) ? AT_REMOVEDIR : 0) !=
-            0)
+        if (::unlinkat(place.parent, place.name.c_str(),
+                       S_ISDIR(info.st_mode) ? AT_REMOVEDIR : 0) != 0)
             throw_errno(errno, "removing {}", place.name);
     }
 

@@ -11,9 +11,9 @@ namespace hull::buildkit {
 
 /// What to bring of a client's directory.
 struct SyncRequest {
-    std::string name;                    ///< the client's word for the directory: context, dockerfile
-    std::vector<std::string> excluded;   ///< patterns as in .dockerignore
-    std::vector<std::string> followed;   ///< only these paths, their links followed; empty: all
+    std::string name;  ///< the client's word for the directory: context, dockerfile
+    std::vector<std::string> excluded;  ///< patterns as in .dockerignore
+    std::vector<std::string> followed;  ///< only these paths, their links followed; empty: all
 };
 
 /// Makes `directory` what the client's directory is: only files whose size, mode or time differ are

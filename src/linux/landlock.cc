@@ -26,7 +26,8 @@ constexpr std::uint64_t bit(int number) { return std::uint64_t{1} << number; }
 // Numbers of <linux/landlock.h>; those from 13 on are newer than Debian 12's.
 constexpr std::uint64_t write_file = bit(1), read_file = bit(2), read_dir = bit(3),
                         remove_dir = bit(4), remove_file = bit(5), make_dir = bit(7),
-                        make_file = bit(8), make_link = bit(12), refer = bit(13), truncate_file = bit(14);
+                        make_file = bit(8), make_link = bit(12), refer = bit(13),
+                        truncate_file = bit(14);
 
 /// Every right the ABI knows: what is handled and not granted is denied.
 std::uint64_t all_file_rights(int abi) {

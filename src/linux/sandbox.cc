@@ -262,10 +262,10 @@ SandboxReport enter_sandbox(const SandboxOptions& options) {
     }
     constexpr rlimit no_core{0, 0};
     ::setrlimit(RLIMIT_CORE, &no_core);
-    report.landlock_abi = options.keeps_tree
-                              ? restrict_to_tree(options.directory, options.readable,
-                                                 options.makes_links)
-                              : restrict_to_directory(options.directory, options.network);
+    report.landlock_abi =
+        options.keeps_tree
+            ? restrict_to_tree(options.directory, options.readable, options.makes_links)
+            : restrict_to_directory(options.directory, options.network);
     close_descriptors(options.directory, options.first_kept_fd);
     install_filter(options);
     return report;

@@ -60,3 +60,11 @@ busybox_image() {
 
 # at_end COMMAND: runs it when the script has ended, however that is; the last one first.
 at_end() { printf '%s\n' "$1" >>"$SCRIPT_DIR/at_end"; }
+
+# buildx VERSION ARGUMENTS...: that buildx on the daemon, with a configuration of the script's own.
+buildx() {
+	local version=$1
+	shift
+	DOCKER_CONFIG="$SCRIPT_DIR/buildx-$version" BUILDKIT_PROGRESS="${BUILDKIT_PROGRESS:-plain}" \
+		"$PEERS/docker-buildx-$version/usr/libexec/docker/cli-plugins/docker-buildx" "$@"
+}

@@ -105,7 +105,8 @@ void Api::answer(http::Exchange& exchange) const {
         for (const auto routes :
              {system_routes(), container_routes(), exec_routes(), file_routes(), usage_routes(),
               network_routes(), volume_routes(), secret_routes(), unsupported_routes(),
-              registry_routes(), build_routes(), buildkit_routes(), build_history_routes(), image_routes()})
+              registry_routes(), build_routes(), buildkit_routes(), build_history_routes(),
+              image_routes()})
             if (run_route(routes, target.path, call)) return;
         throw Error(ErrorKind::not_found, "page not found");
     } catch (const Error& error) {

@@ -178,10 +178,7 @@ json::Array describe_parts(const build::BuildResult& result) {
 
 /// POST /build: the body is the context. What fails after the first byte is told in the stream.
 void build_image(Call& call) {
-    if (call.query("version") == "2")
-        throw Error(
-            ErrorKind::unsupported,
-            "BuildKit sessions are not supported: set DOCKER_BUILDKIT=0, or use hull build");
+    if (call.query("version") == "2") return hand_over_build(call);
     if (call.flag("squash"))
         throw Error(
             ErrorKind::unsupported,
@@ -205,9 +202,6 @@ void build_image(Call& call) {
     std::vector<build::Builder::RemoteContext> others;
     build::Context context;
     const std::string address = call.query("remote");
-    if (address == "client-session")
-        throw Error(ErrorKind::unsupported,
-                    "BuildKit sessions are not supported: set DOCKER_BUILDKIT=0");
     if (!address.empty()) {
         const std::string& keep = request.build_args["BUILDKIT_CONTEXT_KEEP_GIT_DIR"];
         remote.emplace(call.builder.fetch_context(address, keep == "1" || keep == "true",

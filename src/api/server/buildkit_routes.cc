@@ -29,6 +29,24 @@ void serve_grpc(Call& call) { hand_over(call, {{"kind", "grpc"}}); }
 /// POST /session: the client serves, and we ask.
 void serve_session(Call& call) { hand_over(call, {{"kind", "session"}}); }
 
+}  // namespace
+
+void hand_over_build(Call& call) {
+    if (!call.services.buildkit)
+        throw Error(ErrorKind::unsupported, "this daemon serves no BuildKit clients");
+    if (call.query("session").empty())
+        throw Error(
+            ErrorKind::unsupported,
+            "a build of version 2 without a session is not supported: set DOCKER_BUILDKIT=0");
+    json::Array query;
+    for (const auto& [name, value] : call.exchange.query) query.push_back(json::Array{name, value});
+    const Fd connection = call.exchange.hijack({{"Content-Type", "application/json"}});
+    call.services.buildkit->hand_over(json::Object{{"kind", "build"}, {"query", std::move(query)}},
+                                      connection);
+}
+
+namespace {
+
 constexpr Route routes[] = {
     {"POST", "/grpc", nullptr, serve_grpc},
     {"POST", "/session", nullptr, serve_session},

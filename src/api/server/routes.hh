@@ -18,6 +18,8 @@ std::span<const Route> image_routes();
 std::span<const Route> network_routes();
 std::span<const Route> secret_routes();
 std::span<const Route> registry_routes();
+/// POST /build?version=2: through the session that it names.
+void hand_over_build(Call& call);
 std::span<const Route> build_routes();
 std::span<const Route> buildkit_routes();
 std::span<const Route> build_history_routes();
