@@ -418,7 +418,10 @@ http::ClientResponse send(Connections& connections, Session& session, http::Quer
             return connections.open().build(query, dump(), registries,
                                             [](std::span<std::byte>) { return std::size_t(0); });
         } catch (const Error& error) {
-            if (error.kind() != ErrorKind::not_found) throw;
+            // Docker's daemon knows nothing of directories read in place: its context is empty.
+            const bool is_empty =
+                error.message().find("Cannot locate specified Dockerfile") != std::string::npos;
+            if (error.kind() != ErrorKind::not_found && !is_empty) throw;
         }
         extra.erase("context");
         extra.erase("identity");

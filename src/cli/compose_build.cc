@@ -26,8 +26,7 @@ namespace {
 
 constexpr Flag flags[] = {
     {"build-arg", 0, FlagType::list, "Set a build argument"},
-    {"builder", 0, FlagType::text, "Builder to use (there is one: the daemon's)", "", nullptr,
-     true},
+    {"builder", 0, FlagType::text, "Builder to use: there is one, default"},
     {"check", 0, FlagType::boolean, "Only check the Dockerfiles"},
     {"dry-run", 0, FlagType::boolean, "Say what would be done; do nothing"},
     {"memory", 'm', FlagType::bytes, "Memory limit of a step"},
@@ -240,6 +239,10 @@ ComposeBuildOptions read_options(const Invocation& call) {
 
 int run(Invocation& call) {
     const Arguments& arguments = call.arguments;
+    if (const std::string& builder = arguments.text("builder");
+        !builder.empty() && builder != "default")
+        throw Error(ErrorKind::not_found,
+                    "no builder \"{}\" found: the daemon builds, as the builder default", builder);
     compose::Project project = load_compose_project(call);
     std::vector<std::string> names = arguments.positional;
     for (std::size_t i = 0; i < names.size(); ++i)
@@ -281,6 +284,8 @@ void build_compose_service(Session& session, const compose::Project& project,
     add_beyond(command.words, build, options);
     const std::string& context = build["context"].text;
     const std::map<std::string, std::string> images = image_contexts(project, service);
+    for (const std::string& other : other_contexts(project, service))
+        command.words.insert(command.words.end(), {"--build-context", other});
     std::optional<std::string> text;
     std::string file = build["dockerfile"].text;
     if (!file.empty() && !is_remote(context)) file = compose::resolve_path(context, file);
@@ -305,6 +310,7 @@ void build_compose_services(Session& session, const compose::Project& project,
     for (const std::string& name : services) after[name] = built_before(project.get_service(name));
     compose::run_in_order(after, options.parallel, [&](const std::string& name) {
         Session own = make_other(session);
+        own.prints_to_error = !options.check;
         build_compose_service(own, project, name, options);
         if (options.push && call_command(own, "push", {compose::image_of(project, name)}) != 0)
             throw Error(ErrorKind::internal, "{} could not be pushed",

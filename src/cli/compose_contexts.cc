@@ -48,14 +48,20 @@ std::map<std::string, std::string> image_contexts(const compose::Project& projec
                             "not selected: name it, too",
                             service, context.key, other);
             images[context.key] = compose::image_of(project, other);
-        } else {
-            throw Error(ErrorKind::unsupported,
-                        "service \"{}\": the additional context {} is {}: only service:NAME and "
-                        "docker-image://REFERENCE are supported",
-                        service, context.key, place);
         }
     }
     return images;
+}
+
+std::vector<std::string> other_contexts(const compose::Project& project,
+                                        const std::string& service) {
+    std::vector<std::string> words;
+    for (const compose::Member& context :
+         project.get_service(service)["build"]["additional_contexts"].members)
+        if (const std::string& place = context.value.text;
+            !place.starts_with(of_image) && !place.starts_with(of_service))
+            words.push_back(context.key + "=" + place);
+    return words;
 }
 
 std::string with_stages(std::string_view dockerfile,

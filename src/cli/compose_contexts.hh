@@ -11,10 +11,13 @@ namespace hull::cli {
 /// Services whose images are built before this one's: those it has as additional contexts.
 std::vector<std::string> built_before(const compose::Node& service);
 
-/// Additional contexts of a build that are images: name -> reference. Throws unsupported for the
-/// others (directories and addresses), not_found for a service that is not selected.
+/// Additional contexts of a build that are images: name -> reference. Throws not_found for a
+/// service that is not selected.
 std::map<std::string, std::string> image_contexts(const compose::Project& project,
                                                   const std::string& service);
+/// The others, directories and addresses, as `--build-context` takes them: NAME=PLACE.
+std::vector<std::string> other_contexts(const compose::Project& project,
+                                        const std::string& service);
 
 /// The Dockerfile with one more stage for each image, in front of its first: `FROM NAME` and
 /// `COPY --from=NAME` find it.

@@ -1,6 +1,7 @@
 #include "base/error.hh"
 #include "cli/commands.hh"
 #include "cli/compose_project.hh"
+#include "cli/compose_provider.hh"
 #include "cli/compose_reporter.hh"
 #include "cli/session.hh"
 #include "compose/down.hh"
@@ -44,6 +45,7 @@ int run(Invocation& call) {
     ComposeWork work(call);
     Session::from_daemon(
         [&] { compose::down(work.work, scope.get(), scope.name, scope.directory, options); });
+    if (scope.project && options.services.empty()) end_providers(work, *scope.project);
     return 0;
 }
 

@@ -2,6 +2,7 @@
 #include "cli/commands.hh"
 #include "cli/compose_follow.hh"
 #include "cli/compose_project.hh"
+#include "cli/compose_provider.hh"
 #include "cli/compose_reporter.hh"
 #include "cli/compose_up_flags.hh"
 #include "cli/confirm.hh"
@@ -248,11 +249,11 @@ int run_rm(Invocation& call) {
 }
 
 /// Plans what `options` ask for and does it, or with --dry-run says it.
-int carry_out(const Invocation& call, const compose::Project& project,
-              const compose::UpOptions& options, const compose::ImageOptions& images,
-              bool quiet_pull) {
+int carry_out(const Invocation& call, compose::Project project, const compose::UpOptions& options,
+              const compose::ImageOptions& images, bool quiet_pull) {
     const bool dry_run = compose_dry_run(call);
     ComposeWork work(call, dry_run);
+    run_providers(call, work, project, dry_run);
     const compose::ImageMaker maker = compose_image_maker(call, project, quiet_pull, false);
     Session::from_daemon([&] {
         const PreparedUp prepared =

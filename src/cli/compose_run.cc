@@ -3,6 +3,7 @@
 #include "cli/attached.hh"
 #include "cli/commands.hh"
 #include "cli/compose_project.hh"
+#include "cli/compose_provider.hh"
 #include "cli/compose_up_flags.hh"
 #include "cli/session.hh"
 #include "cli/terminal.hh"
@@ -172,13 +173,14 @@ int run(Invocation& call) {
     const bool detach = arguments.flag("detach");
     const bool terminal = !detach && !arguments.flag("no-tty") && arguments.flag("tty") &&
                           is_terminal(STDIN_FILENO) && is_terminal(STDOUT_FILENO);
-    const Node service = adjusted(project.get_service(name), project, arguments, terminal);
     if (compose_dry_run(call)) {
         call.session.print_line(
             fmt::format("{}: run {}", name, compose::join_words(arguments.positional, " ")));
         return 0;
     }
     ComposeWork work(call);
+    run_providers(call, work, project);
+    const Node service = adjusted(project.get_service(name), project, arguments, terminal);
     AttachPlan plan;
     const compose::Container container = Session::from_daemon([&] {
         const Dependencies ready = start_dependencies(call, work, project, name);

@@ -3,6 +3,7 @@
 #include "cli/compose_call.hh"
 #include "cli/compose_follow.hh"
 #include "cli/compose_project.hh"
+#include "cli/compose_provider.hh"
 #include "cli/compose_up_flags.hh"
 #include "cli/compose_watch.hh"
 #include "cli/create_flags.hh"
@@ -272,6 +273,7 @@ int run(Invocation& call) {
         project.get_service(service);
     const bool dry_run = compose_dry_run(call);
     ComposeWork work(call, dry_run);
+    run_providers(call, work, project, dry_run);
     const compose::ImageMaker maker = compose_image_maker(
         call, project, arguments.flag("quiet-pull"), arguments.flag("quiet-build"));
     return Session::from_daemon([&] {

@@ -6,6 +6,7 @@
 #include "cli/compose_build.hh"
 #include "cli/compose_call.hh"
 #include "cli/compose_project.hh"
+#include "cli/compose_provider.hh"
 #include "cli/compose_up_flags.hh"
 #include "cli/session.hh"
 #include "compose/file_watch.hh"
@@ -276,6 +277,8 @@ int run(Invocation& call) {
         words.insert(words.end(), arguments.positional.begin(), arguments.positional.end());
         if (const int code = call_command(call.session, "compose up", words)) return code;
     }
+    ComposeWork work(call);
+    run_providers(call, work, project);
     watch_project(call, project,
                   {.quiet = arguments.flag("quiet"), .prune = arguments.flag("prune")});
     return 0;

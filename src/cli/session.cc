@@ -134,7 +134,9 @@ client::Client Session::make_client() {
     return client;
 }
 
-void Session::print(std::string_view text) const { sys::write_all(STDOUT_FILENO, text); }
+void Session::print(std::string_view text) const {
+    sys::write_all(prints_to_error ? STDERR_FILENO : STDOUT_FILENO, text);
+}
 
 void Session::print_line(std::string_view text) const { print(std::string(text) + "\n"); }
 

@@ -25,6 +25,7 @@ public:
     TlsSettings tls;                             ///< for a tcp:// host that no context names
     const Arguments* group_arguments = nullptr;  ///< flags between the group's name and the command
     bool debug = false;                          ///< tell on standard error what is asked of whom
+    bool prints_to_error = false;                ///< what it prints is progress of a greater whole
 
     /// The connection of this run. On first use finds out whether somebody listens and starts the
     /// daemon when nobody does, the socket is the default one and we are root.
@@ -53,7 +54,7 @@ public:
         }
     }
 
-    /// Writes to standard output, all at once.
+    /// Writes to standard output (or error, see above), all at once.
     void print(std::string_view text) const;
     void print_line(std::string_view text) const;
     /// One line to standard error.

@@ -57,7 +57,7 @@ public:
         if (service_.find("provider"))
             throw Error(
                 ErrorKind::unsupported,
-                "service \"{}\": providers are not supported: run what it provides yourself",
+                "service \"{}\" has a provider and no containers: up runs it",
                 name_);
         process();
         labels();
