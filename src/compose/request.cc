@@ -55,10 +55,8 @@ public:
 
     ContainerRequest build() {
         if (service_.find("provider"))
-            throw Error(
-                ErrorKind::unsupported,
-                "service \"{}\" has a provider and no containers: up runs it",
-                name_);
+            throw Error(ErrorKind::unsupported,
+                        "service \"{}\" has a provider and no containers: up runs it", name_);
         process();
         labels();
         health();
