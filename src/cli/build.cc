@@ -411,6 +411,7 @@ http::ClientResponse send(Connections& connections, Session& session, http::Quer
     if (!context.remote.empty()) query.emplace_back("remote", context.remote);
     const auto dump = [&] { return extra.empty() ? "" : json::dump(extra); };
     const std::string registries = json::dump(all_credentials(session));
+    bool is_docker = false;
     if (!context.directory.empty() && is_local) {
         extra["context"] = context.directory;
         extra["identity"] = context.identity();
@@ -419,14 +420,16 @@ http::ClientResponse send(Connections& connections, Session& session, http::Quer
                                             [](std::span<std::byte>) { return std::size_t(0); });
         } catch (const Error& error) {
             // Docker's daemon knows nothing of directories read in place: its context is empty.
-            const bool is_empty =
+            is_docker =
                 error.message().find("Cannot locate specified Dockerfile") != std::string::npos;
-            if (error.kind() != ErrorKind::not_found && !is_empty) throw;
+            if (error.kind() != ErrorKind::not_found && !is_docker) throw;
         }
         extra.erase("context");
         extra.erase("identity");
     }
-    if (!context.directory.empty()) context.read_directory();
+    const bool sends_text = is_docker && context.text;
+    if (!context.directory.empty()) context.read_directory(!sends_text);
+    if (sends_text) query.emplace_back("dockerfile", context.send_text());
     return connections.open().build(query, dump(), registries, context.source);
 }
 

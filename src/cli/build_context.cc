@@ -1,5 +1,6 @@
 #include "cli/build_context.hh"
 
+#include "archive/tar_writer.hh"
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "build/dockerfile/archive_head.hh"
@@ -89,7 +90,7 @@ std::string BuildContext::identity() const {
                 : "";
 }
 
-void BuildContext::read_directory() {
+void BuildContext::read_directory(bool with_ignore_file) {
     const std::string name = dockerfile.empty() ? "Dockerfile" : dockerfile;
     std::optional<std::string> lines = ignore;
     if (!lines) lines = find_file(join(directory, name + ".dockerignore"), most_text_bytes);
@@ -101,12 +102,42 @@ void BuildContext::read_directory() {
                name.starts_with(path + "/");
     };
     auto archive = std::make_shared<TreeArchive>(
-        directory, ".", true, [patterns, is_needed](const std::string& path, bool is_directory) {
-            if (!patterns->is_excluded(path) || is_needed(path)) return false;
-            return !is_directory || patterns->can_skip_directory(path);
+        directory, ".", true,
+        [patterns, is_needed, with_ignore_file](const std::string& path, bool is_directory) {
+        if (path == ".dockerignore" && !with_ignore_file) return true;
+        if (!patterns->is_excluded(path) || is_needed(path)) return false;
+        return !is_directory || patterns->can_skip_directory(path);
         });
     source = [archive](std::span<std::byte> buffer) { return archive->read(buffer); };
     owner = archive;
+}
+
+std::string BuildContext::send_text() {
+    const std::string name = ".dockerfile." + random_hex(20);
+    const std::string lines =
+        find_file(join(directory, ".dockerignore"), most_text_bytes).value_or("");
+    std::string head;
+    archive::TarWriter writer([&](std::span<const std::byte> piece) {
+        head.append(reinterpret_cast<const char*>(piece.data()), piece.size());
+    });
+    const auto add = [&](std::string_view path, std::string_view content) {
+        archive::Entry entry;
+        entry.name = path;
+        entry.mode = 0600;
+        entry.size = content.size();
+        writer.add_file(entry, content);
+    };
+    add(name, *text);
+    add(".dockerignore", lines + "\n.dockerignore\n" + name + "\n");
+    source = [head = std::move(head), given = std::size_t(0),
+              rest = std::move(source)](std::span<std::byte> buffer) mutable {
+        if (given == head.size()) return rest(buffer);
+        const std::size_t count = std::min(buffer.size(), head.size() - given);
+        std::memcpy(buffer.data(), head.data() + given, count);
+        given += count;
+        return count;
+    };
+    return name;
 }
 
 bool is_remote_context(const std::string& text) {

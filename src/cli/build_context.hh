@@ -26,7 +26,11 @@ struct BuildContext {
     /// "DEVICE:INODE": by this a daemon knows whether it sees the same directory.
     std::string identity() const;
     /// Makes `source` out of the directory, without what its .dockerignore excludes.
-    void read_directory();
+    void read_directory(bool with_ignore_file = true);
+    /// Puts `text` into the archive, for a daemon that knows Dockerfiles by their path only, and
+    /// returns that path. A .dockerignore with it keeps it out of what is copied, so the archive
+    /// must be without one.
+    std::string send_text();
 };
 
 /// Whether it is an address of the network: a repository or what http brings.
