@@ -27,3 +27,4 @@ fetch docker-compose 47681197cb2b1ab88206b42a1a92fc75f50d9530a6322d03494a473eed0
 fetch docker-buildx-0.13.1 fcf8c48204d1603c8f209451d7827eb91bf30759578baf7704e9e1a87e5f1d7f d/docker-buildx/docker-buildx_0.13.1+ds1-3_amd64.deb
 fetch docker-buildx-0.29.1 6103bcc4eab8169ae679f806d3949ffc99a1545a61fddea6124da826f115f2bf d/docker-buildx/docker-buildx_0.29.1+ds1-4_amd64.deb
 fetch docker-compose-2.40.3 e7603d5e6df0f8404f7b03da478022b87d7b50644cffe68884b071e5cfc17fd3 d/docker-compose/docker-compose_2.40.3-3_amd64.deb
+fetch docker-20.10 daf8ff8f7aa53e8533d38e386fcc2a11e8f3891210776fb78a84b98feb4eea0e d/docker.io/docker.io_20.10.24+dfsg1-1+deb12u1+b6_amd64.deb

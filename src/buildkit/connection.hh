@@ -43,6 +43,8 @@ using Metadata = std::multimap<std::string, std::string>;
 /// writes. Given up early it is reset.
 class Call {
 public:
+    struct Stream;  ///< connection_state.hh has them
+    struct Shared;
     ~Call();
     Call(const Call&) = delete;
     Call& operator=(const Call&) = delete;
@@ -59,14 +61,14 @@ public:
     void write(std::string_view message);
     /// Ours: there are no more messages. Theirs: the end of the call, once.
     void finish(const CallStatus& status = {});
+    /// Until the other side breaks it off.
+    void wait_for_cancel();
     /// Called once when the other side breaks the call off; at once when it has.
     void on_cancel(std::function<void()> action);
 
 private:
     friend class Connection;
     friend class ConnectionLoop;
-    struct Stream;
-    struct Shared;
     Call(std::shared_ptr<Shared> shared, std::shared_ptr<Stream> stream);
     std::shared_ptr<Shared> shared_;
     std::shared_ptr<Stream> stream_;

@@ -4,19 +4,15 @@
 #include "base/log.hh"
 #include "base/sys.hh"
 #include "base/text.hh"
-#include "build/dockerfile/arguments.hh"
 #include "build/dockerfile/check.hh"
 #include "build/dockerfile/check_report.hh"
-#include "build/dockerfile/expand.hh"
 #include "build/dockerfile/ignore.hh"
 #include "build/dockerfile/outline.hh"
 #include "buildkit/step_names.hh"
-#include "oci/platform.hh"
 #include "oci/reference.hh"
 
 #include <algorithm>
 #include <cstring>
-#include <set>
 
 namespace hull::buildkit {
 
@@ -204,6 +200,13 @@ void DockerfileBuild::bring_context() {
         };
         return;
     }
+    if (remote_ == "upload-request") {
+        body_ = host_.uploads.take(inputs_.ref);
+        call_.archive = [this](std::span<std::byte> buffer) {
+            return sys::read(body_->archive.get(), buffer);
+        };
+        return;
+    }
     if (!remote_.empty()) return;
     const std::string name = option("contextkey").empty() ? "context" : option("contextkey");
     if (!extra_.find("ignore")) {
@@ -219,7 +222,7 @@ void DockerfileBuild::bring_context() {
     }
     constexpr const char* vertex = "context";
     progress_.start(vertex, "[internal] load build context");
-    rooms_.push_back(bring(name, vertex, "transferring context:", {"", ignored_, {}}));
+    rooms_.push_back(bring(name, vertex, "transferring context:", {"", ignored_, find_followed()}));
     progress_.complete(vertex);
     extra_["context"] = rooms_.back().path();
     extra_["identity"] = rooms_.back().identity();
@@ -297,49 +300,6 @@ void DockerfileBuild::bring_agents() {
     if (!sockets.empty()) extra_["ssh"] = std::move(sockets);
 }
 
-/// The images that the Dockerfile names, as far as that can be told without building.
-std::vector<std::string> DockerfileBuild::images() const {
-    std::map<std::string, std::string> globals =
-        language::platform_arguments(oci::host_platform(), oci::host_platform(), option("target"));
-    const Attributes arguments = options_with("build-arg:");
-    const language::Lookup lookup = [&](std::string_view name) -> std::optional<std::string> {
-        const auto found = globals.find(std::string(name));
-        if (found == globals.end()) return std::nullopt;
-        return found->second;
-    };
-    std::vector<std::string> names;
-    try {
-        for (const language::Instruction& instruction : dockerfile_->global_args) {
-            const auto expanded =
-                language::expand_instruction(instruction, lookup, dockerfile_->directives.escape);
-            for (const auto& argument : std::get<language::Arg>(expanded.value).arguments) {
-                const auto given = arguments.find(argument.name);
-                if (given != arguments.end())
-                    globals[argument.name] = given->second;
-                else if (argument.value)
-                    globals[argument.name] = *argument.value;
-            }
-        }
-        for (std::size_t i = 0; i < dockerfile_->stages.size(); ++i) {
-            const language::Stage& stage = dockerfile_->stages[i];
-            const std::string base = language::expand_word(stage.base, lookup);
-            if (base != "scratch" && !language::find_base_stage(*dockerfile_, base, i))
-                names.push_back(base);
-            for (const language::Instruction& instruction : stage.instructions)
-                if (const auto* copy = std::get_if<language::Copy>(&instruction.value);
-                    copy && !copy->from.empty() &&
-                    !language::find_stage(*dockerfile_, copy->from, i))
-                    names.push_back(copy->from);
-        }
-    } catch (const Error&) {
-        // The build says what is wrong with it.
-    }
-    for (const auto& [name, value] : options_with("context:"))
-        if (value.starts_with("docker-image://")) names.push_back(value.substr(15));
-    for (const Target& cache : inputs_.cache_imports) names.push_back(cache.get("ref"));
-    return names;
-}
-
 /// The client knows them by host. A registry that it has none for is asked without.
 void DockerfileBuild::bring_credentials() {
     constexpr const char* method = "/moby.filesync.v1.Auth/Credentials";
@@ -381,7 +341,7 @@ http::Query DockerfileBuild::make_query() {
     };
     for (const std::string& tag : inputs_.tags) add("t", tag);
     if (!dockerfile_) add("dockerfile", option("filename"));
-    if (!remote_.empty() && !upload_) add("remote", remote_);
+    if (!remote_.empty() && !call_.archive) add("remote", remote_);
     add("target", option("target"));
     const std::string platform = option("platform");
     if (platform.find(',') != std::string::npos)
@@ -439,7 +399,8 @@ void DockerfileBuild::take(const json::Value& message) {
     const json::Value& aux = message["aux"];
     if (aux["ID"].is_string()) image_id_ = aux["ID"].as_string();
     if (aux["plan"].is_object()) {
-        names_ = name_steps(aux["plan"]);
+        plan_ = aux["plan"];
+        names_ = name_steps(plan_);
         for (const auto& [number, name] : names_) progress_.announce(step_key(number), name);
         return;
     }
@@ -458,6 +419,22 @@ void DockerfileBuild::take(const json::Value& message) {
     }
 }
 
+std::optional<FailurePlace> DockerfileBuild::find_place(std::int64_t step) const {
+    if (!dockerfile_ || !plan_.is_object()) return std::nullopt;
+    for (const json::Value& described : plan_["stages"].as_array()) {
+        const std::size_t index = described["index"].as_uint();
+        const std::int64_t position = step - described["first"].as_int();
+        if (position < 0 || index >= dockerfile_->stages.size()) continue;
+        const language::Stage& stage = dockerfile_->stages[index];
+        const auto number = static_cast<std::size_t>(position);
+        if (number > stage.instructions.size()) continue;
+        const language::Location& place =
+            number == 0 ? stage.location : stage.instructions[number - 1].location;
+        return FailurePlace{file_name_, dockerfile_text_, place.line, place.last_line};
+    }
+    return std::nullopt;
+}
+
 /// In BuildKit's words, which clients and scripts look for.
 void DockerfileBuild::fail(const json::Value& message) {
     std::string text = message["error"].as_string();
@@ -470,6 +447,7 @@ void DockerfileBuild::fail(const json::Value& message) {
                            text.substr(begin.size(), end - begin.size()), code);
     if (failed_step_ != 0 && names_.contains(failed_step_))
         progress_.complete(step_key(failed_step_), false, text);
+    if (failed_step_ != 0) failure_ = find_place(failed_step_);
     throw Error(ErrorKind::internal, "{}", text);
 }
 
@@ -493,11 +471,12 @@ BuildOutcome DockerfileBuild::run() {
     read_dockerfile();
     if (auto answer = answer_question()) return *answer;
     warn();
+    plan();
+    bring_credentials();
     bring_context();
     bring_named_contexts();
     bring_secrets();
     bring_agents();
-    bring_credentials();
     return build();
 }
 

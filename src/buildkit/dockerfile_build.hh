@@ -6,8 +6,15 @@
 #include "buildkit/solve_request.hh"
 #include "buildkit/sync.hh"
 
+#include <functional>
+#include <list>
+#include <map>
+#include <memory>
 #include <optional>
+#include <set>
 #include <string>
+#include <string_view>
+#include <vector>
 
 namespace hull::buildkit {
 
@@ -19,6 +26,7 @@ struct BuildInputs {
     std::vector<Target> cache_imports;
     bool inline_cache = false;
     std::string record_id;  ///< in hulld's history
+    std::string ref;        ///< of the request
 };
 
 struct BuildOutcome {
@@ -64,10 +72,19 @@ private:
     void bring_secrets();
     void bring_agents();
     void bring_credentials();
+    void read_globals();
+    std::function<std::optional<std::string>(std::string_view)> find_global() const;
+    std::string base_of(std::size_t stage) const;
+    void need(std::size_t stage);
+    void plan();
+    std::vector<std::string> find_followed();
+    bool load_bases();
+    void pull(EngineApi& api, const std::string& name);
     std::vector<std::string> images() const;
     http::Query make_query();
     BuildOutcome build();
     void take(const json::Value& message);
+    std::optional<FailurePlace> find_place(std::int64_t step) const;
     [[noreturn]] void fail(const json::Value& message);
 
     Host& host_;
@@ -79,12 +96,18 @@ private:
     json::Object extra_;
     std::string file_name_, dockerfile_text_, remote_;
     std::optional<Dockerfile> dockerfile_;
+    std::map<std::string, std::string> globals_;
+    std::set<std::size_t> needed_;          ///< stages
+    std::set<std::string> images_, bases_;  ///< all that are named, and those of FROM
+    bool is_planned_ = false;
     std::vector<std::string> ignored_;
     std::vector<Rooms::Room> rooms_;
     std::unique_ptr<Call> upload_;
+    std::optional<Uploads::Upload> body_;  ///< of the other request that brings the context
     std::list<Agent> agents_;
     std::map<std::int64_t, std::string> names_;  ///< of the steps that are shown
     std::map<std::int64_t, bool> ran_;
+    json::Value plan_;  ///< hulld's
     std::int64_t failed_step_ = 0;
     std::optional<FailurePlace> failure_;
     std::string image_id_;

@@ -3,6 +3,8 @@
 #include "buildkit/engine_api.hh"
 #include "buildkit/sessions.hh"
 
+#include <condition_variable>
+#include <map>
 #include <mutex>
 #include <set>
 #include <string>
@@ -67,11 +69,29 @@ private:
     std::set<std::string> in_use_;
 };
 
+/// Archives that clients before buildx send as the body of another request. Thread-safe.
+class Uploads {
+public:
+    struct Upload {
+        Fd archive;
+        Fd request;  ///< closing it ends that request
+    };
+    void add(const std::string& id, Upload upload);
+    /// Waits a moment for one that is on its way. Throws not_found.
+    Upload take(const std::string& id);
+
+private:
+    std::mutex mutex_;
+    std::condition_variable changed_;
+    std::map<std::string, Upload> uploads_;
+};
+
 /// What all builds share.
 struct Host {
     Daemon& daemon;
     Sessions sessions;
     Rooms rooms;
+    Uploads uploads;
 };
 
 }  // namespace hull::buildkit

@@ -30,6 +30,11 @@ public:
         const std::vector<std::string> values = all(name);
         return values.empty() ? "" : values.front();
     }
+    /// A JSON text; null when there is none.
+    json::Value document(std::string_view name) const {
+        const std::string text = get(name);
+        return text.empty() ? json::Value() : json::parse(text);
+    }
     bool flag(std::string_view name) const {
         const std::string value = get(name);
         return !value.empty() && value != "0" && value != "false";
@@ -45,9 +50,7 @@ std::string join_list(const std::vector<std::string>& items) {
     return text;
 }
 
-void add_map(Attributes& options, const std::string& prefix, const std::string& text) {
-    if (text.empty()) return;
-    const json::Value map = json::parse(text);
+void add_map(Attributes& options, const std::string& prefix, const json::Value& map) {
     if (!map.is_object()) return;
     for (const auto& [name, value] : map.as_object())
         if (value.is_string()) options[prefix + name] = value.as_string();
@@ -66,8 +69,8 @@ Attributes read_options(const Query& query) {
     if (options["shm-size"] == "0") options.erase("shm-size");
     if (const std::string mode = query.get("networkmode"); mode != "default" && !mode.empty())
         options["force-network-mode"] = mode;
-    add_map(options, "build-arg:", query.get("buildargs"));
-    add_map(options, "label:", query.get("labels"));
+    add_map(options, "build-arg:", query.document("buildargs"));
+    add_map(options, "label:", query.document("labels"));
     if (query.flag("nocache")) options["no-cache"] = "";
     if (query.flag("pull")) options["image-resolve-mode"] = "pull";
     if (const std::string remote = query.get("remote"); remote != "client-session")
@@ -79,8 +82,8 @@ Attributes read_options(const Query& query) {
         if (const std::size_t colon = host.find(':'); colon != std::string::npos) host[colon] = '=';
     if (!hosts.empty()) options["add-hosts"] = join_list(hosts);
     std::vector<std::string> limits;
-    if (const std::string text = query.get("ulimits"); !text.empty())
-        for (const json::Value& limit : json::parse(text).as_array())
+    if (const json::Value list = query.document("ulimits"); list.is_array())
+        for (const json::Value& limit : list.as_array())
             limits.push_back(fmt::format("{}={}:{}", limit["Name"].as_string(),
                                          limit["Soft"].as_int(), limit["Hard"].as_int()));
     if (!limits.empty()) options["ulimit"] = join_list(limits);
@@ -93,12 +96,11 @@ SolveRequest read_request(const Query& query) {
     request.session = query.get("session");
     request.frontend = "dockerfile.v0";
     request.options = read_options(query);
-    if (const std::string text = query.get("cachefrom"); !text.empty())
-        for (const std::string& name : json::parse(text).as_strings())
-            request.cache_imports.push_back({"registry", {{"ref", name}}});
+    for (const std::string& name : query.document("cachefrom").as_strings())
+        request.cache_imports.push_back({"registry", {{"ref", name}}});
     const std::string names = join_list(query.all("t"));
-    if (const std::string text = query.get("outputs"); !text.empty())
-        for (const json::Value& output : json::parse(text).as_array())
+    if (const json::Value list = query.document("outputs"); list.is_array())
+        for (const json::Value& output : list.as_array())
             request.exporters.push_back(
                 {output["Type"].as_string(), output["Attrs"].as_string_map()});
     if (request.exporters.empty()) request.exporters.push_back({"moby", {}});
@@ -137,7 +139,8 @@ private:
 
 void build_over_http(Host& host, Jobs& jobs, const json::Value& list, Fd socket) {
     try {
-        const auto job = jobs.add(host, read_request(Query(list)));
+        const Query query(list);
+        const auto job = jobs.add(host, read_request(query));
         const HangUpWatch watch(socket.get(), *job);
         std::thread teller([&] {
             job->progress.follow([&](const std::string& message) {
@@ -159,9 +162,11 @@ void build_over_http(Host& host, Jobs& jobs, const json::Value& list, Fd socket)
         job->progress.end(error);
         teller.join();
         if (!error.empty()) throw Error(ErrorKind::internal, "{}", error);
-        if (const auto id = response.find("containerimage.config.digest"); id != response.end())
-            say(socket.get(),
-                json::Object{{"id", "moby.image.id"}, {"aux", json::Object{{"ID", id->second}}}});
+        const auto id = response.find("containerimage.config.digest");
+        if (id == response.end()) return;
+        say(socket.get(),
+            json::Object{{"id", "moby.image.id"}, {"aux", json::Object{{"ID", id->second}}}});
+        if (query.flag("q")) say(socket.get(), json::Object{{"stream", id->second + "\n"}});
     } catch (const Error& error) {
         say(socket.get(), json::Object{{"errorDetail", json::Object{{"message", error.message()}}},
                                        {"error", error.message()}});

@@ -41,6 +41,7 @@ BuildOutcome Job::build(const std::string& frontend, const Attributes& options,
                     frontend.empty() ? "of this client" : frontend);
     BuildInputs inputs;
     inputs.session = request.session;
+    inputs.ref = request.ref;
     inputs.entitlements = request.entitlements;
     inputs.cache_imports = cache_imports.empty() ? request.cache_imports : cache_imports;
     for (const Target& cache : request.cache_exports) {

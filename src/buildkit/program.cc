@@ -84,7 +84,7 @@ private:
 /// Takes connections and knows how many there are.
 class Program {
 public:
-    explicit Program(const Path& path) : host_{daemon_, {}, Rooms(path)}, services_(host_) {}
+    explicit Program(const Path& path) : host_{daemon_, {}, Rooms(path), {}}, services_(host_) {}
 
     void run() {
         for (;;) {
@@ -100,7 +100,7 @@ public:
             const json::Value message = json::parse(received.bytes);
             if (received.fds.empty()) continue;
             try {
-                take(message, std::move(received.fds.front()));
+                take(message, std::move(received.fds));
             } catch (const std::exception& error) {
                 log::warning("hull-buildkit: {}", error.what());
             }
@@ -108,12 +108,16 @@ public:
     }
 
 private:
-    void take(const json::Value& message, Fd socket) {
+    void take(const json::Value& message, std::vector<Fd> fds) {
+        Fd socket = std::move(fds.front());
         const std::string& kind = message["kind"].as_string();
         if (kind == "listener") return daemon_.take_listener(message, std::move(socket));
         ++taken_;
         if (kind == "grpc") return take_calls(std::move(socket));
         if (kind == "session") return take_session(message, std::move(socket));
+        if (kind == "upload" && fds.size() == 2)
+            return host_.uploads.add(message["id"].as_string(),
+                                     {std::move(socket), std::move(fds[1])});
         if (kind == "build") return take_build(message, std::move(socket));
         throw Error(ErrorKind::unsupported, "a connection of unknown kind {}", kind);
     }

@@ -1,3 +1,4 @@
+#include "base/error.hh"
 #include "base/hash.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
@@ -7,6 +8,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <chrono>
 #include <utility>
 #include <vector>
 
@@ -62,6 +64,22 @@ void Rooms::remove_old() {
     if (unused.size() <= most_rooms) return;
     std::sort(unused.begin(), unused.end());
     for (std::size_t i = 0; i + most_rooms < unused.size(); ++i) remove_room(unused[i].second);
+}
+
+void Uploads::add(const std::string& id, Upload upload) {
+    const std::lock_guard lock(mutex_);
+    uploads_.insert_or_assign(id, std::move(upload));
+    changed_.notify_all();
+}
+
+Uploads::Upload Uploads::take(const std::string& id) {
+    constexpr std::chrono::seconds on_its_way{10};
+    std::unique_lock lock(mutex_);
+    if (!changed_.wait_for(lock, on_its_way, [&] { return uploads_.contains(id); }))
+        throw Error(ErrorKind::not_found, "the context of build {} did not come", id);
+    Upload upload = std::move(uploads_.at(id));
+    uploads_.erase(id);
+    return upload;
 }
 
 }  // namespace hull::buildkit

@@ -43,24 +43,37 @@ MessageWriter worker_message() {
     return worker;
 }
 
-/// Where the error is in the Dockerfile, as clients show it: a google.rpc.Status whose detail is an
-/// errdefs.Source.
-std::string error_details(const std::string& message, const FailurePlace& place) {
-    const auto line = [](int number) {
-        return MessageWriter().number(1, static_cast<std::uint64_t>(number));
-    };
-    MessageWriter source;
-    source.message(1, MessageWriter().text(1, place.file).text(2, place.text))
-        .message(2, MessageWriter()
-                        .message(1, line(place.first_line))
-                        .message(2, line(std::max(place.first_line, place.last_line))));
+/// With where the error is in the Dockerfile, as clients show it: the detail of the status is
+/// BuildKit's errdefs.Source, in JSON.
+CallStatus error_status(const Error& error, const std::optional<FailurePlace>& place) {
+    // Clients show the name of every other code in front of the message.
+    CallStatus status{StatusCode::unknown, error.message(), {}};
+    if (error.kind() == ErrorKind::cancelled) status.code = StatusCode::cancelled;
+    if (!place) return status;
+    const auto position = [](int line) { return json::Object{{"line", line}}; };
+    const json::Object source{
+        {"info", json::Object{{"filename", place->file}, {"data", encode_base64(place->text)}}},
+        {"ranges", json::Array{json::Object{
+                       {"start", position(place->first_line)},
+                       {"end", position(std::max(place->first_line, place->last_line))}}}}};
     MessageWriter any;
-    any.text(1, "github.com/moby/buildkit/errdefs.Source+json").text(2, source.bytes());
-    return MessageWriter()
-        .number(1, static_cast<std::uint64_t>(StatusCode::unknown))
-        .text(2, message)
-        .message(3, any)
-        .bytes();
+    any.text(1, "github.com/moby/buildkit/errdefs.Source+json").text(2, json::dump(source));
+    status.details = MessageWriter()
+                         .number(1, static_cast<std::uint64_t>(status.code))
+                         .text(2, error.message())
+                         .message(3, any)
+                         .bytes();
+    return status;
+}
+
+/// "name==value", or a name alone.
+void add_filter(json::Object& filters, const std::string& text) {
+    const std::size_t end = text.find_first_of("=~");
+    const std::size_t begin = text.find_first_not_of("=~", std::min(end, text.size()));
+    const std::string value = end == std::string::npos     ? "true"
+                              : begin == std::string::npos ? ""
+                                                           : text.substr(begin);
+    filters[text.substr(0, end)] = json::Array{value};
 }
 
 }  // namespace
@@ -82,6 +95,7 @@ void Services::handle(Call& call) {
         {"/moby.buildkit.v1.Control/ListWorkers", &Services::list_workers},
         {"/moby.buildkit.v1.Control/DiskUsage", &Services::disk_usage},
         {"/moby.buildkit.v1.Control/Prune", &Services::prune},
+        {"/moby.buildkit.v1.Control/ListenBuildHistory", &Services::history},
         {"/moby.buildkit.v1.frontend.LLBBridge/Ping", &Services::ping},
         {"/moby.buildkit.v1.frontend.LLBBridge/Solve", &Services::frontend_solve},
         {"/moby.buildkit.v1.frontend.LLBBridge/Return", &Services::frontend_return},
@@ -103,7 +117,7 @@ void Services::solve(Call& call) {
         job->progress.end(error.kind() == ErrorKind::cancelled ? "context canceled"
                                                                : error.message());
         const std::string given = job->client_error();
-        if (given.empty()) throw;
+        if (given.empty()) return call.finish(error_status(error, job->failure()));
         // The client's own error comes back to it as it was.
         CallStatus status{StatusCode::unknown, "", given};
         MessageReader reader(given);
@@ -212,18 +226,10 @@ void Services::prune(Call& call) {
     for (Field field; reader.next(field);) {
         const std::string number = std::to_string(field.as_int());
         switch (field.number) {
-            case 1: {
-                // "name==value", or a name alone
-                const std::string text = field.as_string();
-                const std::size_t equals = text.find_first_of("=~");
-                const std::string name = text.substr(0, equals);
-                const std::string value =
-                    equals == std::string::npos
-                        ? "true"
-                        : text.substr(std::min(text.find_first_not_of("=~", equals), text.size()));
-                filters[name] = json::Array{value};
+            case 1:
+                for (const std::string& text : split_nonempty(field.as_string(), ','))
+                    add_filter(filters, text);
                 break;
-            }
             case 2: query.emplace_back("all", field.as_bool() ? "1" : "0"); break;
             case 3:
                 if (field.value != 0) filters["until"] = json::Array{number + "ns"};
@@ -237,8 +243,8 @@ void Services::prune(Call& call) {
     if (!filters.empty()) query.emplace_back("filters", json::dump(filters));
     EngineApi api = host_.daemon.api();
     std::map<std::string, json::Value> before;
-    for (const json::Value& record :
-         api.ask("GET", "/system/df?type=build-cache")["BuildCache"].as_array())
+    const json::Value usage = api.ask("GET", "/system/df?type=build-cache");
+    for (const json::Value& record : usage["BuildCache"].as_array())
         before[record["ID"].as_string()] = record;
     const json::Value report = api.ask("POST", "/build/prune" + http::format_query(query));
     for (const std::string& id : report["CachesDeleted"].as_strings()) {
@@ -249,6 +255,49 @@ void Services::prune(Call& call) {
         if (record["Type"].is_string()) message.text(10, record["Type"].as_string());
         call.write(message.bytes());
     }
+}
+
+/// The builds that hulld remembers. A client that waits for new ones is told the old ones, and
+/// waits.
+void Services::history(Call& call) {
+    bool ends_early = false;
+    std::string wanted;
+    const std::string request = read_request(call);
+    MessageReader reader(request);
+    for (Field field; reader.next(field);) {
+        if (field.number == 2) wanted = field.bytes;
+        if (field.number == 3) ends_early = field.as_bool();
+    }
+    constexpr std::uint64_t complete = 1;
+    EngineApi api = host_.daemon.api();
+    const json::Value builds = api.ask("GET", "/build/history");
+    for (const json::Value& build : builds.as_array()) {
+        const std::string& id = build["id"].as_string();
+        if (!wanted.empty() && id != wanted) continue;
+        const bool runs = build["status"].as_string() == "running";
+        const std::int64_t started = parse_rfc3339(build["started"].as_string()).value_or(0);
+        const std::uint64_t steps = build["stepCount"].as_uint();
+        MessageWriter record;
+        record.text(1, id)
+            .text(2, "dockerfile.v0")
+            .map(3, {{"filename", build["dockerfile"].as_string()},
+                     {"target", build["target"].as_string()},
+                     {"context", build["name"].as_string()}});
+        if (const std::string& error = build["error"].as_string(); !error.empty())
+            record.message(5, MessageWriter()
+                                  .number(1, static_cast<std::uint64_t>(StatusCode::unknown))
+                                  .text(2, error));
+        record.time(6, started)
+            .time(7, runs ? 0 : started + build["duration"].as_int())
+            .number(15, build["cached"].as_uint())
+            .number(16, steps)
+            .number(17, runs ? 0 : steps);
+        call.write(MessageWriter().number(1, runs ? 0 : complete).message(2, record).bytes());
+    }
+    if (ends_early) return;
+    std::string rest;
+    while (call.read(rest)) continue;
+    call.wait_for_cancel();
 }
 
 // ---------------------------------------------------------------- clients that are the frontend
@@ -281,9 +330,7 @@ void Services::frontend_solve(Call& call) {
         result.map(10, outcome.metadata);
         call.write(MessageWriter().message(3, result).bytes());
     } catch (const Error& error) {
-        const auto place = job->failure();
-        if (!place) throw;
-        call.finish({StatusCode::unknown, error.message(), error_details(error.message(), *place)});
+        call.finish(error_status(error, job->failure()));
     }
 }
 

@@ -20,6 +20,7 @@ private:
     void list_workers(Call& call);
     void disk_usage(Call& call);
     void prune(Call& call);
+    void history(Call& call);
     void ping(Call& call);
     void frontend_solve(Call& call);
     void frontend_return(Call& call);

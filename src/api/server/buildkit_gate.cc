@@ -48,12 +48,11 @@ void BuildkitGate::start() {
     watcher_ = std::thread([this, channel = channel_.get()] { watch(channel); });
 }
 
-void BuildkitGate::hand_over(const json::Value& message, const Fd& connection) {
+void BuildkitGate::hand_over(const json::Value& message, std::span<const int> descriptors) {
     const std::string text = json::dump(message);
-    const int fds[] = {connection.get()};
     const std::lock_guard lock(mutex_);
     start();
-    sys::send_with_fds(channel_.get(), text, fds);
+    sys::send_with_fds(channel_.get(), text, descriptors);
     ++handed_;
 }
 

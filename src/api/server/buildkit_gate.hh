@@ -7,7 +7,9 @@
 #include <functional>
 #include <mutex>
 #include <optional>
+#include <span>
 #include <thread>
+#include <vector>
 
 namespace hull::server {
 
@@ -29,8 +31,8 @@ public:
     void stop();
     void set_serve(Serve serve) { serve_ = std::move(serve); }
 
-    /// `message` says what `connection` is. Starts hull-buildkit when it is not there. Throws.
-    void hand_over(const json::Value& message, const Fd& connection);
+    /// `message` says what the descriptors are. Starts hull-buildkit when it is not there. Throws.
+    void hand_over(const json::Value& message, std::span<const int> descriptors);
 
 private:
     void start();

@@ -80,6 +80,7 @@ constexpr std::pair<std::string_view, std::string_view> build_grants[] = {
     {"GET", "/system/df"},
     {"GET", "/images/{name...}/json"},
     {"GET", "/images/{name...}/rootfs"},
+    {"POST", "/images/create"},
     {"POST", "/images/{name...}/push"},
     {"POST", "/images/{name...}/tag"},
     {"DELETE", "/images/{name...}"},
