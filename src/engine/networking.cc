@@ -103,7 +103,8 @@ api::PortMap make_port_map(const Definition& definition, const network::Sandbox&
         if (const auto port = find_container_port(exposed))
             ports[fmt::format("{}/{}", port->number, port->protocol)];
     for (const network::PublishedPort& port : sandbox.ports)
-        ports[port_name(port)].push_back({port.host_ip.text(), std::to_string(port.host_port)});
+        ports[port_name(port)].push_back(
+            {port.host_ip.text(), port.host_port ? std::to_string(port.host_port) : ""});
     return ports;
 }
 
@@ -274,10 +275,16 @@ std::vector<api::PortSummary> make_port_list(const Definition& definition, bool 
     std::set<std::string> published;
     if (sandbox)
         for (const network::PublishedPort& port : sandbox->ports) {
+            if (port.host_port == 0) continue;
             published.insert(port_name(port));
             list.push_back(
                 {port.host_ip.text(), port.container_port, port.host_port, port.protocol});
         }
+    // Of routed networks, where no port of the host belongs to it.
+    if (sandbox)
+        for (const network::PublishedPort& port : sandbox->ports)
+            if (published.insert(port_name(port)).second)
+                list.push_back({"", port.container_port, 0, port.protocol});
     for (const std::string& exposed : definition.config.exposed_ports) {
         const auto port = find_container_port(exposed);
         if (port && !published.contains(fmt::format("{}/{}", port->number, port->protocol)))

@@ -133,7 +133,7 @@ void Firewall::add_forwards(std::span<const Forward> forwards) {
     // Flows of UDP have no end: without this they would go on to nowhere, or to the container
     // before (R61).
     for (const Forward& forward : forwards)
-        if (forward.protocol == IPPROTO_UDP)
+        if (forward.protocol == IPPROTO_UDP && forward.host_port != 0)
             linux_::forget_connections(*socket_, forward.protocol, forward.host_port);
 }
 

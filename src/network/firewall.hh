@@ -28,9 +28,12 @@ struct BridgeRules {
     /// from everywhere.
     std::vector<std::string> trusted;
     bool is_open4 = false, is_open6 = false;
+    /// No address is translated: the world comes to what containers publish at their own address.
+    bool is_routed4 = false, is_routed6 = false;
 };
 
-/// A port of the host that leads to a container of the same family.
+/// A port of the host that leads to a container of the same family, or a port of a container of a
+/// routed network: then `host_port` is 0.
 struct Forward {
     std::uint8_t protocol = 6;  ///< IPPROTO_*
     IpAddress host_ip;          ///< unspecified: any of the host's addresses

@@ -27,51 +27,57 @@ const NftSet talking{"talking", {NftType::interface, NftType::interface}, {}, fa
 struct Family {
     std::uint8_t number;
     std::uint32_t source_offset, destination_offset, size;  ///< in the IP header, bytes
-    NftSet subnets, masqueraded, any_address, one_address, open;
+    NftSet subnets, masqueraded, any_address, one_address, open, routed, direct;
     NftData loopback;
 };
 
 const Family& ipv4() {
-    static const Family family{NFPROTO_IPV4,
-                               12,
-                               16,
-                               4,
-                               {"subnets4", {NftType::ipv4_address}, {}, true, 4},
-                               {"masqueraded4", {NftType::ipv4_address}, {}, true, 5},
-                               {"ports4",
-                                {NftType::protocol, NftType::port},
-                                {NftType::ipv4_address, NftType::port},
-                                false,
-                                6},
-                               {"address_ports4",
-                                {NftType::ipv4_address, NftType::protocol, NftType::port},
-                                {NftType::ipv4_address, NftType::port},
-                                false,
-                                7},
-                               {"open4", {NftType::interface}, {}, false, 12},
-                               {}};
+    static const Family family{
+        NFPROTO_IPV4,
+        12,
+        16,
+        4,
+        {"subnets4", {NftType::ipv4_address}, {}, true, 4},
+        {"masqueraded4", {NftType::ipv4_address}, {}, true, 5},
+        {"ports4",
+         {NftType::protocol, NftType::port},
+         {NftType::ipv4_address, NftType::port},
+         false,
+         6},
+        {"address_ports4",
+         {NftType::ipv4_address, NftType::protocol, NftType::port},
+         {NftType::ipv4_address, NftType::port},
+         false,
+         7},
+        {"open4", {NftType::interface}, {}, false, 12},
+        {"routed4", {NftType::interface}, {}, false, 14},
+        {"direct4", {NftType::ipv4_address, NftType::protocol, NftType::port}, {}, false, 16},
+        {}};
     return family;
 }
 
 const Family& ipv6() {
-    static const Family family{NFPROTO_IPV6,
-                               8,
-                               24,
-                               16,
-                               {"subnets6", {NftType::ipv6_address}, {}, true, 8},
-                               {"masqueraded6", {NftType::ipv6_address}, {}, true, 9},
-                               {"ports6",
-                                {NftType::protocol, NftType::port},
-                                {NftType::ipv6_address, NftType::port},
-                                false,
-                                10},
-                               {"address_ports6",
-                                {NftType::ipv6_address, NftType::protocol, NftType::port},
-                                {NftType::ipv6_address, NftType::port},
-                                false,
-                                11},
-                               {"open6", {NftType::interface}, {}, false, 13},
-                               {}};
+    static const Family family{
+        NFPROTO_IPV6,
+        8,
+        24,
+        16,
+        {"subnets6", {NftType::ipv6_address}, {}, true, 8},
+        {"masqueraded6", {NftType::ipv6_address}, {}, true, 9},
+        {"ports6",
+         {NftType::protocol, NftType::port},
+         {NftType::ipv6_address, NftType::port},
+         false,
+         10},
+        {"address_ports6",
+         {NftType::ipv6_address, NftType::protocol, NftType::port},
+         {NftType::ipv6_address, NftType::port},
+         false,
+         11},
+        {"open6", {NftType::interface}, {}, false, 13},
+        {"routed6", {NftType::interface}, {}, false, 15},
+        {"direct6", {NftType::ipv6_address, NftType::protocol, NftType::port}, {}, false, 17},
+        {}};
     return family;
 }
 
@@ -139,6 +145,25 @@ void add_clamp_rule(NftBatch& batch, std::uint32_t interface_key, std::string co
                                   .clamp_mss_to_route());
 }
 
+void add_routed_rules(NftBatch& batch, const Family& family, std::uint8_t control_protocol) {
+    const int words = static_cast<int>(family.size / 4);
+    batch.add_rule("forward",
+                   rule(family, "ports of routed networks")
+                       .load_meta(NFT_META_OIFNAME, 0)
+                       .in_set(family.routed, 0)
+                       .load_network_header(family.destination_offset, family.size, 0)
+                       .load_meta(NFT_META_L4PROTO, words)
+                       .load_transport_header(destination_port_offset, port_size, words + 1)
+                       .in_set(family.direct, 0)
+                       .verdict(NF_ACCEPT));
+    batch.add_rule("forward", rule(family, "routed networks answer pings")
+                                  .load_meta(NFT_META_OIFNAME, 0)
+                                  .in_set(family.routed, 0)
+                                  .load_meta(NFT_META_L4PROTO, 0)
+                                  .equals(0, NftData().byte(control_protocol))
+                                  .verdict(NF_ACCEPT));
+}
+
 void add_forward_rules(NftBatch& batch) {
     add_clamp_rule(batch, NFT_META_IIFNAME, "segments fit the way out");
     add_clamp_rule(batch, NFT_META_OIFNAME, "segments fit the way in");
@@ -174,6 +199,8 @@ void add_forward_rules(NftBatch& batch) {
                                       .load_meta(NFT_META_OIFNAME, 0)
                                       .in_set(family->open, 0)
                                       .verdict(NF_ACCEPT));
+    add_routed_rules(batch, ipv4(), IPPROTO_ICMP);
+    add_routed_rules(batch, ipv6(), IPPROTO_ICMPV6);
     batch.add_rule("forward", rule("nothing else enters a network")
                                   .load_meta(NFT_META_OIFNAME, 0)
                                   .in_set(bridges, 0)
@@ -202,8 +229,9 @@ void add_skeleton(NftBatch& batch, bool outside_through_input) {
     batch.add_chain({"forward", "filter", NF_INET_FORWARD, NF_IP_PRI_FILTER});
     for (const NftSet* set : {&bridges, &internal, &talking}) batch.add_set(*set);
     for (const Family* family : {&ipv4(), &ipv6()})
-        for (const NftSet* set : {&family->subnets, &family->masqueraded, &family->any_address,
-                                  &family->one_address, &family->open})
+        for (const NftSet* set :
+             {&family->subnets, &family->masqueraded, &family->any_address, &family->one_address,
+              &family->open, &family->routed, &family->direct})
             batch.add_set(*set);
 
     // route_localnet lets 127.0.0.1 be published; nobody behind a bridge may use it
@@ -244,15 +272,19 @@ std::vector<Elements> elements_of(const BridgeRules& rules) {
         all.push_back({&talking, {{NftData().interface(interface).interface(rules.bridge), {}}}});
     if (rules.is_open4) all.push_back({&ipv4().open, {key_of_interface(rules.bridge)}});
     if (rules.is_open6) all.push_back({&ipv6().open, {key_of_interface(rules.bridge)}});
+    if (rules.is_routed4) all.push_back({&ipv4().routed, {key_of_interface(rules.bridge)}});
+    if (rules.is_routed6) all.push_back({&ipv6().routed, {key_of_interface(rules.bridge)}});
     if (rules.talks)
         all.push_back(
             {&talking, {{NftData().interface(rules.bridge).interface(rules.bridge), {}}}});
     for (const Family* family : {&ipv4(), &ipv6()}) {
         Elements subnets{&family->subnets, {}}, masqueraded{&family->masqueraded, {}};
+        const bool is_routed = family->number == NFPROTO_IPV6 ? rules.is_routed6 : rules.is_routed4;
         for (const Subnet& subnet : rules.subnets) {
             if (subnet.base.is_v6() != (family->number == NFPROTO_IPV6)) continue;
             append_interval(subnets.elements, subnet);
-            if (rules.masquerade && !rules.internal) append_interval(masqueraded.elements, subnet);
+            if (rules.masquerade && !rules.internal && !is_routed)
+                append_interval(masqueraded.elements, subnet);
         }
         for (Elements* some : {&subnets, &masqueraded})
             if (!some->elements.empty()) all.push_back(std::move(*some));
@@ -263,17 +295,25 @@ std::vector<Elements> elements_of(const BridgeRules& rules) {
 std::vector<Elements> elements_of(std::span<const Forward> forwards) {
     std::vector<Elements> all;
     for (const Family* family : {&ipv4(), &ipv6()}) {
-        Elements any{&family->any_address, {}}, one{&family->one_address, {}};
+        Elements any{&family->any_address, {}}, one{&family->one_address, {}},
+            direct{&family->direct, {}};
         for (const Forward& forward : forwards) {
             if (forward.target.is_v6() != (family->number == NFPROTO_IPV6)) continue;
             NftElement element;
+            if (forward.host_port == 0) {
+                element.key.address(forward.target)
+                    .byte(forward.protocol)
+                    .port(forward.target_port);
+                direct.elements.push_back(std::move(element));
+                continue;
+            }
             const bool is_any = forward.host_ip.is_unspecified();
             if (!is_any) element.key.address(forward.host_ip);
             element.key.byte(forward.protocol).port(forward.host_port);
             element.value.address(forward.target).port(forward.target_port);
             (is_any ? any : one).elements.push_back(std::move(element));
         }
-        for (Elements* some : {&any, &one})
+        for (Elements* some : {&any, &one, &direct})
             if (!some->elements.empty()) all.push_back(std::move(*some));
     }
     return all;

@@ -178,6 +178,7 @@ private:
     void choose_addresses(Network& network, const NetworkRequest& request);
     void add_default_network();
     BridgeRules rules_of(const Network& network) const;
+    static bool is_routed(const Network& network, bool is_v6);
     int ensure_bridge(const Network& network);
     void open_pools(const Network& network);
 
@@ -195,6 +196,9 @@ private:
                                            std::vector<PortRequest> requests);
     bool through_input() const { return options_.publish_through_input; }
     bool is_relayed(const PublishedPort& port, bool has_v4, bool has_v6) const;
+    bool is_direct(const Endpoint* endpoint, bool is_v6);
+    std::vector<PublishedPort> take_direct_ports(std::vector<PortRequest>& requests,
+                                                 const Endpoint* v4, const Endpoint* v6);
     std::vector<RelayedPort> relays_of(const Sandbox& sandbox);
     void hold_ports(const Sandbox& sandbox, std::map<std::string, Fd>& kept_sockets);
     void open_ports(const Sandbox& sandbox);

@@ -46,14 +46,11 @@ constexpr std::string_view gateway_mode4 = "com.docker.network.bridge.gateway_mo
                            gateway_mode6 = "com.docker.network.bridge.gateway_mode_ipv6";
 
 void check_gateway_mode(const std::string& name, const std::string& value) {
-    if (value == "nat" || value == "nat-unprotected" || value == "isolated") return;
-    if (value == "routed")
-        throw Error(ErrorKind::unsupported,
-                    "network option {}=routed is not supported: use nat-unprotected with "
-                    "enable_ip_masquerade=false, or a macvlan network",
-                    name);
-    refuse("invalid value \"{}\" for network option {}: use nat, nat-unprotected or isolated",
-           value, name);
+    if (value == "nat" || value == "nat-unprotected" || value == "routed" || value == "isolated")
+        return;
+    refuse(
+        "invalid value \"{}\" for network option {}: use nat, nat-unprotected, routed or isolated",
+        value, name);
 }
 
 /// Refused rather than ignored: a network that is more open than was asked for is no network.
@@ -227,6 +224,10 @@ void Networks::choose_addresses(Network& network, const NetworkRequest& request)
             config.gateway = config.subnet.first().plus(1);
 }
 
+bool Networks::is_routed(const Network& network, bool is_v6) {
+    return network.option(std::string(is_v6 ? gateway_mode6 : gateway_mode4)) == "routed";
+}
+
 BridgeRules Networks::rules_of(const Network& network) const {
     BridgeRules rules;
     rules.bridge = network.interface;
@@ -235,6 +236,8 @@ BridgeRules Networks::rules_of(const Network& network) const {
     rules.talks = network.flag("com.docker.network.bridge.enable_icc", true);
     rules.is_open4 = network.option(std::string(gateway_mode4)) == "nat-unprotected";
     rules.is_open6 = network.option(std::string(gateway_mode6)) == "nat-unprotected";
+    rules.is_routed4 = is_routed(network, false);
+    rules.is_routed6 = is_routed(network, true);
     // Docker separates them by colons.
     for (const std::string& interface :
          split(network.option("com.docker.network.bridge.trusted_host_interfaces"), ':'))

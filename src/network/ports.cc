@@ -9,7 +9,7 @@ namespace hull::network {
 /// The port cannot be translated by the kernel: it has no route_localnet for ::1, and no way from
 /// one family to the other. Or it shall not be.
 bool Networks::is_relayed(const PublishedPort& port, bool has_v4, bool has_v6) const {
-    if (!relay_.is_there()) return false;
+    if (!relay_.is_there() || port.host_port == 0) return false;
     const IpAddress& ip = port.host_ip;
     if (ip.is_v6()) return !has_v6 || ip.is_unspecified() || ip.is_loopback() || through_input();
     return !has_v4 || (through_input() && !ip.is_loopback());
@@ -90,6 +90,41 @@ void Networks::move_ports(const Sandbox& before, const Sandbox& after) {
     relay_.add(relays);
 }
 
+/// Whether what is published there is reached at the container's own address of this family.
+bool Networks::is_direct(const Endpoint* endpoint, bool is_v6) {
+    if (!endpoint) return false;
+    const NetworkPointer network = find_network(endpoint->config.network_id);
+    return network && is_routed(*network, is_v6);
+}
+
+/// Takes out of `requests` what routed networks answer themselves: no port of the host is needed.
+std::vector<PublishedPort> Networks::take_direct_ports(std::vector<PortRequest>& requests,
+                                                       const Endpoint* v4,
+                                                       const Endpoint* v6) {
+    const bool direct4 = is_direct(v4, false), direct6 = is_direct(v6, true);
+    std::vector<PublishedPort> ports;
+    if (!direct4 && !direct6) return ports;
+    std::vector<PortRequest> rest;
+    for (PortRequest& request : requests) {
+        const bool is_any = request.host_ip.empty();
+        const bool is_v6 = !is_any && IpAddress::get(request.host_ip).is_v6();
+        const auto add = [&](const char* unspecified) {
+            ports.push_back(
+                {request.protocol, request.container_port, IpAddress::get(unspecified), 0});
+        };
+        if (direct4 && !is_v6) add("0.0.0.0");
+        if (direct6 && (is_any || is_v6)) add("::");
+        if (is_any && direct4 && direct6) continue;
+        if (!is_any && (is_v6 ? direct6 : direct4)) continue;
+        if (is_any && direct4 && !v6) continue;
+        if (is_any && direct6 && !v4) continue;
+        if (is_any) request.host_ip = direct4 ? "::" : "0.0.0.0";
+        rest.push_back(std::move(request));
+    }
+    requests = std::move(rest);
+    return ports;
+}
+
 /// Ports of the host for `requests`; none when nothing leads outside: then there is nobody to
 /// publish to.
 std::vector<PublishedPort> Networks::claim_ports(const Sandbox& sandbox,
@@ -97,6 +132,8 @@ std::vector<PublishedPort> Networks::claim_ports(const Sandbox& sandbox,
     const Endpoint* v4 = gateway_endpoint(sandbox, false);
     const Endpoint* v6 = gateway_endpoint(sandbox, true);
     if (requests.empty() || (!v4 && !v6)) return {};
+    std::vector<PublishedPort> direct = take_direct_ports(requests, v4, v6);
+    if (requests.empty()) return direct;
     const Endpoint& named = v4 ? *v4 : *v6;
     std::string binding = options_.publish_address;
     if (NetworkPointer network = find_network(named.config.network_id))
@@ -115,7 +152,7 @@ std::vector<PublishedPort> Networks::claim_ports(const Sandbox& sandbox,
                         "network that leads outside",
                         request.host_ip, sandbox.container_name, is_v6 ? "IPv6" : "IPv4");
     }
-    return with_context(
+    std::vector<PublishedPort> claimed = with_context(
         [&] {
         return ports_.claim(sandbox.container_name, requests,
                             host_.has_ipv6() && (v6 || relay_.is_there()),
@@ -125,6 +162,8 @@ std::vector<PublishedPort> Networks::claim_ports(const Sandbox& sandbox,
         },
         "driver failed programming external connectivity on endpoint {} ({})",
         sandbox.container_name, named.id);
+    claimed.insert(claimed.end(), direct.begin(), direct.end());
+    return claimed;
 }
 
 void Networks::publish_ports(Sandbox& sandbox) {
@@ -162,7 +201,8 @@ bool matches(const PortRequest& rule, const PublishedPort& port) {
 bool keep_halves(Sandbox& sandbox, const std::vector<PublishedPort>& gone) {
     std::erase_if(sandbox.ports, [&](const PublishedPort& port) {
         return std::none_of(gone.begin(), gone.end(), [&](const PublishedPort& other) {
-            return port.host_ip.is_unspecified() && other.host_ip.is_unspecified() &&
+            return port.host_port != 0 && port.host_ip.is_unspecified() &&
+                   other.host_ip.is_unspecified() &&
                    port.host_ip.is_v6() != other.host_ip.is_v6() &&
                    port.protocol == other.protocol && port.host_port == other.host_port;
         });
@@ -175,8 +215,10 @@ bool keep_halves(Sandbox& sandbox, const std::vector<PublishedPort>& gone) {
 /// Takes the ports of a running container that it has had before.
 void Networks::hold_ports(const Sandbox& sandbox, std::map<std::string, Fd>& kept_sockets) {
     const bool has_v4 = gateway_endpoint(sandbox, false), has_v6 = gateway_endpoint(sandbox, true);
+    std::vector<PublishedPort> ports = sandbox.ports;
+    std::erase_if(ports, [](const PublishedPort& port) { return port.host_port == 0; });
     ports_.restore(
-        sandbox.container_name, sandbox.ports,
+        sandbox.container_name, ports,
         [&](const PublishedPort& port) { return is_relayed(port, has_v4, has_v6); }, kept_sockets);
 }
 

@@ -85,8 +85,8 @@ struct PortRequest {
 struct PublishedPort {
     std::string protocol;
     std::uint16_t container_port = 0;
-    IpAddress host_ip;  ///< 0.0.0.0 and :: are all of their family
-    std::uint16_t host_port = 0;
+    IpAddress host_ip;            ///< 0.0.0.0 and :: are all of their family
+    std::uint16_t host_port = 0;  ///< 0: a routed network, where it is reached at its own address
 };
 
 /// All of a container's network. Immutable once published.

@@ -53,8 +53,24 @@ def wait_for(condition, seconds=20):
     return True
 
 
-def while_full(daemon, data):
-    for verb, arguments in (("load", ("load", "-i", daemon.root + "/big.tar")), ("import", ("import", daemon.root + "/plain.tar", "imported:x"))):
+class Registry:
+    """Holds an image of 5 MB as `good:1`."""
+
+    def __init__(self, root):
+        port = root + "/registry.port"
+        self.process = subprocess.Popen([sys.executable, str(pathlib.Path(__file__).resolve().parent / "fault_registry.py"), port, root + "/registry.log"])
+        if not wait_for(lambda: os.path.exists(port) and os.path.getsize(port)):
+            self.close()
+            raise RuntimeError("the registry does not start")
+        self.image = f"localhost:{open(port).read().strip()}/good:1"
+
+    def close(self):
+        self.process.kill()
+        self.process.wait()
+
+
+def while_full(daemon, data, image):
+    for verb, arguments in (("load", ("load", "-i", daemon.root + "/big.tar")), ("import", ("import", daemon.root + "/plain.tar", "imported:x")), ("pull", ("pull", "-q", image))):
         done = hull(daemon, *arguments)
         claim(says_what_was_full(done), f"{verb} on a full disk says what is full and how much it needed: {(done.stderr + done.stdout).strip()[:300]}")
     claim(not os.listdir(data + "/staging"), "nothing of them is left in staging")
@@ -96,6 +112,7 @@ def main():
     options = parser.parse_args()
     daemon = Daemon("hull", pathlib.Path(options.bin).resolve(), ["--cgroup-parent", "/" + soak.CGROUP_PARENT], mount_small_disk)
     data = daemon.root + "/data"
+    registry = Registry(daemon.root)
     try:
         fixtures.make_busybox(daemon.root + "/busybox.tar")
         fixtures.make_busybox(daemon.root + "/big.tar", "big:latest", marker=os.urandom(12 * MEGABYTE))
@@ -112,8 +129,10 @@ def main():
         fill(data, 6 * MEGABYTE)
         done = hull(daemon, "load", "-i", daemon.root + "/big.tar")
         claim(says_what_was_full(done), f"load of what does not fit says how much it needs: {(done.stderr + done.stdout).strip()[:300]}")
+        done = hull(daemon, "pull", "-q", registry.image)
+        claim(says_what_was_full(done), f"pull of what does not fit says how much it needs: {(done.stderr + done.stdout).strip()[:300]}")
         fill(data)
-        while_full(daemon, data)
+        while_full(daemon, data, registry.image)
         fill(data)
         kill_and_restart(daemon)
         done = hull(daemon, "rm", "stopped", "ends")
@@ -125,9 +144,15 @@ def main():
         claim(wait_for(lambda: hull(daemon, "logs", "--tail", "1", "keeper").stdout > last or hull(daemon, "logs", "--tail", "1", "keeper").stdout != last), "and the log goes on")
         hull(daemon, "rm", "-f", "keeper", "stopped", "ends")
         claim(hull(daemon, "rmi", "big").returncode == 0, "rmi works")
+        done = hull(daemon, "pull", "-q", registry.image)
+        claim(done.returncode == 0, f"and pull: {done.stderr.strip()[:300]}")
+        claim(hull(daemon, "run", "--rm", "--network", "none", registry.image, "/bin/busybox", "cat", "/repo").stdout == "good\n", "and what it brought is whole")
+        hull(daemon, "rmi", registry.image)
+        registry.close()
         claim(not hull(daemon, "ps", "-aq").stdout, "every container can be removed")
         soak.nothing_unknown(daemon, "in the end")
     finally:
+        registry.close()
         log = daemon.log_tail()
         subprocess.run("hull ps -aq | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True)
         os.kill(daemon.process.pid, signal.SIGTERM)
