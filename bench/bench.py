@@ -6,7 +6,8 @@ loop ext4 is best). Engines take turns round by round; a cell is the median [sma
 the engine to hull. Networks are `none` but for the topics net and bridge, measured in a network namespace of their own. Root only.
 Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
 Topics: run exec scale memory load registry ps log compose build daemon net bridge (all but net and bridge when none is given).
-Issue 4 at a glance: ./dev bench --floor FLOOR net bridge"""
+Issue 4 at a glance: ./dev bench --floor FLOOR net bridge
+Issue 6: ./dev bench --engines hull,docker build; one case of one builder: ./dev bench --engines hull --builders hull --cases cold build"""
 import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -497,22 +498,33 @@ class Builder:
         self.name, self.engine = name, engine
         self.root = tempfile.mkdtemp(prefix=f"bench-{name}-", dir=scratch)
         self.env = {**engine.env, "DOCKER_BUILDKIT": "1" if name == "buildkit" else "0", "STORAGE_DRIVER": "overlay"}
-        self.cli = [*engine.cli, "build"]
+        self.cli, self.prepared = [*engine.cli, "build"], set()
         if name == "buildah":
             store = ["buildah", "--root", self.root + "/data", "--runroot", self.root + "/run"]
             self.cli = [*store, "build", "--layers", "--isolation", "chroot"]
             subprocess.run([*store, "pull", "-q", "docker-archive:" + engine.root + "/busybox.tar"], env=self.env, check=True, capture_output=True)
 
     def build(self, context, *flags):
-        if self.name == "buildah":  # its chroot has no networks
-            flags = [f for k, f in enumerate(flags) if "--network" not in (f, flags[k - 1] if k else "")]
+        """Milliseconds; None (and a line on standard error) when it fails or takes longer than five minutes."""
+        if self.name != "buildah":  # its chroot has no networks
+            flags = ("--network", "none", *flags)
         begin = now()
-        done = subprocess.run([*self.cli, *flags, "-t", os.path.basename(context), context], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
-                              stderr=subprocess.PIPE)
+        try:
+            done = subprocess.run([*self.cli, *flags, "-t", context, self.root + "/" + context], env=self.env, stdin=subprocess.DEVNULL, stdout=subprocess.DEVNULL,
+                                  stderr=subprocess.PIPE, timeout=300)
+        except subprocess.TimeoutExpired:
+            print(f"{self.name} build {context}: no end after 300 s", file=sys.stderr)
+            return None
         if done.returncode:
-            print(f"{self.name}: {done.stderr.decode()[-500:]}", file=sys.stderr)
+            print(f"{self.name} build {context}: {done.stderr.decode()[-500:]}", file=sys.stderr)
             return None
         return 1000 * (now() - begin)
+
+    def write(self, path, text):
+        path = self.root + "/" + path
+        os.makedirs(os.path.dirname(path), exist_ok=True)
+        with open(path, "w") as file:
+            file.write(text)
 
     def close(self):
         for mount in reversed([line.split()[1] for line in open("/proc/self/mounts") if line.split()[1].startswith(self.root + "/")]):
@@ -520,50 +532,69 @@ class Builder:
         shutil.rmtree(self.root, ignore_errors=True)
 
 
+def prepare_cold(b):
+    b.write("cold/Dockerfile", "FROM busybox\n" + "".join(f"RUN echo {i} >/f{i}\n" for i in range(10)))
+
+
+def prepare_files(b):
+    for i in range(50):
+        for k in range(100):
+            b.write(f"warm/{i}/{k}", f"{i} {k}\n" * 100)
+    b.write("warm/Dockerfile", "FROM busybox\nCOPY . /app\nRUN echo done >/done\n")
+    b.build("warm")
+
+
+def prepare_stages(b):
+    stages = "".join(f"FROM busybox AS s{i}\nRUN sleep 0.5; echo {i} >/f\n" for i in range(4))
+    b.write("stages/Dockerfile", stages + "FROM busybox\n" + "".join(f"COPY --from=s{i} /f /f{i}\n" for i in range(4)))
+
+
+def prepare_many(b):
+    b.write("many/Dockerfile", "FROM busybox\nRUN mkdir /many; cd /many; seq 2000 | xargs mkdir; for d in *; do seq 100 | sed s,^,$d/,; done | xargs -n 5000 touch\n")
+    b.build("many")
+    b.write("touch/Dockerfile", "FROM many\nARG n\nRUN touch /many/1/1 /many/2/2 /many/3/3; echo $n >/n\n")
+
+
+def change_one(b, n):
+    b.write("warm/7/7", f"changed {n}\n")
+    return b.build("warm")
+
+
+# Name of a case: what the row says, what it needs, and one measurement, which gets a number that is new.
+BUILD_CASES = {
+    "cold": ("build, ten RUN steps, no cache [ms]", prepare_cold, lambda b, n: b.build("cold", "--no-cache")),
+    "cached": ("build, 5,000 files, all cached [ms]", prepare_files, lambda b, n: b.build("warm")),
+    "changed": ("build, 5,000 files, one changed [ms]", prepare_files, change_one),
+    "stages": ("build, four stages of half a second [ms]", prepare_stages, lambda b, n: b.build("stages", "--no-cache")),
+    "touch": ("build, RUN touches 3 of 200,000 files [ms]", prepare_many, lambda b, n: b.build("touch", "--build-arg", f"n={n}")),
+}
+
+
 def topic_build(table, engines, options):
     """Ten RUN steps without a cache; a context of 5,000 files, all cached, and one of them changed; four stages that each wait
     half a second; a RUN that touches 3 files in an image of 200,000. Beside Docker's classic builder its BuildKit, and Buildah if it is there."""
-    def write(path, text):
-        os.makedirs(os.path.dirname(path), exist_ok=True)
-        with open(path, "w") as file:
-            file.write(text)
-
-    def contexts(b):
-        write(b.root + "/cold/Dockerfile", "FROM busybox\n" + "".join(f"RUN echo {i} >/f{i}\n" for i in range(10)))
-        for i in range(50):
-            for k in range(100):
-                write(f"{b.root}/warm/{i}/{k}", f"{i} {k}\n" * 100)
-        write(b.root + "/warm/Dockerfile", "FROM busybox\nCOPY . /app\nRUN echo done >/done\n")
-        stages = "".join(f"FROM busybox AS s{i}\nRUN sleep 0.5; echo {i} >/f\n" for i in range(4))
-        write(b.root + "/stages/Dockerfile", stages + "FROM busybox\n" + "".join(f"COPY --from=s{i} /f /f{i}\n" for i in range(4)))
-        write(b.root + "/many/Dockerfile", "FROM busybox\nRUN i=0; while [ $i -lt 2000 ]; do mkdir -p /many/$i; i=$((i+1)); done; cd /many; "
-              "for d in *; do (cd $d; seq 100 | xargs touch); done\n")
-        write(b.root + "/touch/Dockerfile", "FROM many\nARG n\nRUN touch /many/1/1 /many/2/2 /many/3/3; echo $n >/n\n")
-        b.build(b.root + "/warm", "--network", "none")
-        b.build(b.root + "/many", "--network", "none")
-
-    builders = []
-    for e in engines:
-        if e.daemon:
-            builders.append(Builder(e.name, e, options.scratch))
-        if e.name == "docker":
-            builders.append(Builder("buildkit", e, options.scratch))
-    if shutil.which("buildah") and "docker" in [e.name for e in engines]:
-        builders.append(Builder("buildah", engines[0], options.scratch))
-    count = iter(range(1_000_000))
-
-    def one(b):
-        none = ["--network", "none"]
-        table.add("build, ten RUN steps, no cache [ms]", b.name, b.build(b.root + "/cold", *none, "--no-cache"))
-        table.add("build, 5,000 files, all cached [ms]", b.name, b.build(b.root + "/warm", *none))
-        write(b.root + "/warm/7/7", f"changed {next(count)}\n")
-        table.add("build, 5,000 files, one changed [ms]", b.name, b.build(b.root + "/warm", *none))
-        table.add("build, four stages of half a second [ms]", b.name, b.build(b.root + "/stages", *none, "--no-cache"))
-        table.add("build, RUN touches 3 of 200,000 files [ms]", b.name, b.build(b.root + "/touch", *none, "--build-arg", f"n={next(count)}"))
+    builders, count = [], iter(range(1_000_000))
+    wanted = options.builders.split(",") if options.builders else ["hull", "docker", "buildkit", "buildah"]
+    cases = options.cases.split(",") if options.cases else list(BUILD_CASES)
+    engine = {e.name: e for e in engines}
+    for name in wanted:
+        runs = engine.get({"buildkit": "docker", "buildah": engines[0].name}.get(name, name))
+        if runs and runs.daemon and (name != "buildah" or shutil.which("buildah")):
+            builders.append(Builder(name, runs, options.scratch))
     try:
-        for b in builders:
-            contexts(b)
-        rounds(builders, max(3, options.rounds // 3), one)
+        for case in cases:
+            row, prepare, measure = BUILD_CASES[case]
+            for b in builders:
+                print(f"… build {case}: preparing {b.name}", file=sys.stderr, flush=True)
+                if prepare not in b.prepared:
+                    prepare(b)
+                    b.prepared.add(prepare)
+                if case == "cached":
+                    measure(b, next(count))  # what was changed before is built
+            rounds(builders, max(3, options.rounds // 3), lambda b: table.add(row, b.name, measure(b, next(count))))
+            if "hull" in table.rows.get(row, {}):
+                cells = {n: statistics.median(v) for n, v in table.rows[row].items()}
+                print("… " + row + " " + ", ".join(f"{n} {v:.1f} ({v / cells['hull']:.1f} x)" for n, v in cells.items()), file=sys.stderr, flush=True)
     finally:
         for b in builders:
             b.close()
@@ -580,6 +611,8 @@ def main():
     parser.add_argument("--scratch", default="/var/tmp")
     parser.add_argument("--floor", help="the compiled floor program: what the kernel alone charges")
     parser.add_argument("--image", help="a docker save archive of about 350 MB for the load topic")
+    parser.add_argument("--builders", help="of the topic build: hull, docker (its classic builder), buildkit, buildah; all when it is not given")
+    parser.add_argument("--cases", help="of the topic build: " + ", ".join(BUILD_CASES))
     parser.add_argument("topics", nargs="*")
     options = parser.parse_args()
     if {"net", "bridge"} & set(options.topics) and not os.environ.get("HULL_BENCH_NETWORK"):
