@@ -82,14 +82,16 @@ private:
     std::string pending_;
 };
 
-/// Reads what the step prints until it ends.
-void read_output(int socket, StopEvent& stop, const std::function<void(std::string_view)>& sink) {
+/// Reads what the step prints until it ends. `unwanted`: nobody takes its result any more.
+void read_output(int socket, StopEvent& stop, StopEvent& unwanted,
+                 const std::function<void(std::string_view)>& sink) {
     Frames frames(sink);
     std::vector<std::byte> buffer(64UL << 10);
     for (;;) {
-        pollfd polled[] = {{socket, POLLIN, 0}, {stop.fd(), POLLIN, 0}};
+        pollfd polled[] = {{socket, POLLIN, 0}, {stop.fd(), POLLIN, 0}, {unwanted.fd(), POLLIN, 0}};
         if (::poll(polled, std::size(polled), -1) < 0) continue;
-        if (polled[1].revents) throw Error(ErrorKind::cancelled, "the build was cancelled");
+        if (polled[1].revents || polled[2].revents)
+            throw Error(ErrorKind::cancelled, "the build was cancelled");
         const std::size_t count = sys::read(socket, buffer);
         if (count == 0) return;
         frames.take({reinterpret_cast<const char*>(buffer.data()), count});
@@ -165,50 +167,56 @@ std::optional<image::BuiltLayer> StageRun::run_in_container(engine::StepRequest 
                               mounts.environment.end());
     const StepContainer container(engine, engine.create_step(step).id);
     say(fmt::format(" ---> Running in {}\n", short_id(container.id())));
-    sys::SocketPair sockets = sys::socketpair(SOCK_STREAM);
-    engine::AttachOptions attach;
-    attach.stream = attach.use_stdout = attach.use_stderr = true;
-    engine.attach_container(container.id(), attach,
-                            [&](bool) { return std::move(sockets.second); });
-    engine.start_container(container.id(), "");
-    read_output(sockets.first.get(), build_.stop(),
-                [&](std::string_view text) { build_.print(stage_, step_, text); });
-    const auto result = engine.wait_container(container.id(), "not-running").wait(build_.stop());
-    if (!result) throw Error(ErrorKind::cancelled, "the build was cancelled");
-    if (result->status_code != 0) {
-        keep_failed(container.id(), mounts, request, result->status_code);
-        throw StepFailure(fmt::format("The command '{}' returned a non-zero code: {}", shown,
-                                      result->status_code),
-                          result->status_code);
+    int exit_code = 0;
+    std::optional<image::BuiltLayer> layer;
+    StopEvent stop_writer;
+    try {
+        // What makes the layer starts while the step runs, and waits for its changes.
+        run_pipe(
+            [&](int output) {
+            exit_code = run_to_end(container.id(), stop_writer);
+            engine.read_step_layer(container.id(), {state_.created_s, mounts.targets()}, output,
+                                   stop_writer);
+            },
+            [&](int input) {
+            layer = build_.images().add_layer(input, build_.lease(), &build_.stop());
+        },
+            stop_writer);
+    } catch (const Error& error) {
+        if (exit_code == 0 || build_.stop().requested()) throw;
+        log::warning("keeping what a failed step has left: {}", error.message());
     }
-    auto layer = take_changes(container.id(), mounts);
+    if (exit_code != 0) {
+        keep_failed(layer, mounts, request, exit_code);
+        throw StepFailure(
+            fmt::format("The command '{}' returned a non-zero code: {}", shown, exit_code),
+            exit_code);
+    }
     say(fmt::format("Removing intermediate container {}\n", short_id(container.id())));
     return layer;
 }
 
-/// The layer of what an ended container has changed.
-std::optional<image::BuiltLayer> StageRun::take_changes(const std::string& container,
-                                                        const StepMounts& mounts) {
-    std::optional<image::BuiltLayer> layer;
-    StopEvent stop_writer;
-    run_pipe(
-        [&](int output) {
-        build_.engine().read_step_layer(container, {state_.created_s, mounts.targets()}, output,
-                                        stop_writer);
-        },
-        [&](int input) {
-        layer = build_.images().add_layer(input, build_.lease(), &build_.stop());
-    },
-        stop_writer);
-    return layer;
+/// The exit code of the step's container.
+int StageRun::run_to_end(const std::string& container, StopEvent& unwanted) {
+    engine::Engine& engine = build_.engine();
+    sys::SocketPair sockets = sys::socketpair(SOCK_STREAM);
+    engine::AttachOptions attach;
+    attach.stream = attach.use_stdout = attach.use_stderr = true;
+    engine.attach_container(container, attach, [&](bool) { return std::move(sockets.second); });
+    engine.start_container(container, "");
+    read_output(sockets.first.get(), build_.stop(), unwanted,
+                [&](std::string_view text) { build_.print(stage_, step_, text); });
+    const auto result = engine.wait_container(container, "not-running").wait(build_.stop());
+    if (!result) throw Error(ErrorKind::cancelled, "the build was cancelled");
+    return result->status_code;
 }
 
 /// What the step had done when it failed, for `hull build debug`.
-void StageRun::keep_failed(const std::string& container, const StepMounts& mounts,
+void StageRun::keep_failed(const std::optional<image::BuiltLayer>& layer, const StepMounts& mounts,
                            const api::CreateRequest& request, int exit_code) {
     try {
         StageState after = state_;
-        if (const auto layer = take_changes(container, mounts)) after.layers.push_back(*layer);
+        if (layer) after.layers.push_back(*layer);
         FailedStep failed;
         failed.number = build_.number_of(stage_, step_);
         failed.text = instruction_->original;

@@ -99,9 +99,8 @@ private:
     std::optional<image::BuiltLayer> run_in_container(engine::StepRequest step,
                                                       const StepMounts& mounts,
                                                       const std::string& shown);
-    std::optional<image::BuiltLayer> take_changes(const std::string& container,
-                                                  const StepMounts& mounts);
-    void keep_failed(const std::string& container, const StepMounts& mounts,
+    int run_to_end(const std::string& container, StopEvent& unwanted);
+    void keep_failed(const std::optional<image::BuiltLayer>& layer, const StepMounts& mounts,
                      const api::CreateRequest& request, int exit_code);
 
     // mount_steps.cc

@@ -275,19 +275,23 @@ void Copier::set_metadata(archive::Entry& entry, const struct stat& info) const 
     entry.mtime = {plan_.mtime_s, 0};
 }
 
+Fd Copier::open_content(const Found& found) const {
+    Fd content = found.base.empty() ? reopen(found.parent, O_RDONLY)
+                                    : find_file_to_read(found.parent, found.base);
+    if (!content) throw_missing(found.path);
+    return content;
+}
+
 /// The content of a regular file and its attributes, as they stand in the listing.
 std::string Copier::hash_file(const Found& found) {
     if (index_)
         if (auto known = index_->find(found.path, found.info)) return *known;
-    const Fd fd =
-        found.base.empty() ? sys::dup(found.parent) : find_child(found.parent, found.base);
-    if (!fd) throw_missing(found.path);
-    const Fd content = reopen(fd.get(), O_RDONLY);
+    const Fd content = open_content(found);
     Sha256 hash;
     while (const std::size_t count = sys::read(content.get(), buffer_))
         hash.update(std::span(buffer_).first(count));
     std::string text = hash.hex();
-    const std::string xattrs = describe_xattrs(read_xattrs(fd.get()));
+    const std::string xattrs = describe_xattrs(read_xattrs(content.get()));
     if (index_ && xattrs.empty()) index_->add(found.path, found.info, text);
     return text + xattrs;
 }
@@ -312,12 +316,9 @@ void Copier::write_file(archive::Entry& entry, const Found& found, std::string& 
         record += hash_file(found);
         return;
     }
-    const Fd fd =
-        found.base.empty() ? sys::dup(found.parent) : find_child(found.parent, found.base);
-    if (!fd) throw_missing(found.path);
-    const Fd content = reopen(fd.get(), O_RDONLY);
+    const Fd content = open_content(found);
     entry.size = entry.stored_size = static_cast<std::uint64_t>(sys::fstat(content.get()).st_size);
-    entry.xattrs = read_xattrs(fd.get());
+    entry.xattrs = read_xattrs(content.get());
     const std::string xattrs = describe_xattrs(entry.xattrs);
     tar_->add(entry);
     record += copy_content(content.get(), entry.size) + xattrs;

@@ -77,6 +77,7 @@ private:
     void check_below(const Found& found);
     void write(const Found& found);
     void write_file(archive::Entry& entry, const Found& found, std::string& record);
+    Fd open_content(const Found& found) const;
     std::string hash_file(const Found& found);
     std::string copy_content(int fd, std::uint64_t size);
     std::string tar_name(const std::string& name) const;

@@ -89,6 +89,16 @@ Fd find_child(int directory, const std::string& name) {
     return fd;
 }
 
+Fd find_file_to_read(int directory, const std::string& name) {
+    // A link or a pipe that took its place neither leads elsewhere nor waits.
+    Fd fd(::openat(directory, name.c_str(),
+                   O_RDONLY | O_NOFOLLOW | O_NONBLOCK | O_NOCTTY | O_CLOEXEC));
+    if (!fd && errno != ENOENT && errno != ELOOP && errno != ENXIO)
+        throw_errno(errno, "opening {}", archive::quoted(name));
+    if (fd && !S_ISREG(sys::fstat(fd.get()).st_mode)) return {};
+    return fd;
+}
+
 std::string read_link(int fd) {
     std::array<char, 4096> buffer;
     const ssize_t size = ::readlinkat(fd, "", buffer.data(), buffer.size());
@@ -145,7 +155,10 @@ std::string find_xattr(int fd, const char* name) {
 std::map<std::string, std::string> read_xattrs(int fd) {
     std::map<std::string, std::string> xattrs;
     std::array<char, 65536> names;
-    const ssize_t length = ::listxattr(path_of(fd).c_str(), names.data(), names.size());
+    // An O_PATH descriptor has none itself.
+    ssize_t length = ::flistxattr(fd, names.data(), names.size());
+    if (length < 0 && errno == EBADF)
+        length = ::listxattr(path_of(fd).c_str(), names.data(), names.size());
     for (ssize_t at = 0; at < length;) {
         const std::string name = names.data() + at;
         at += static_cast<ssize_t>(name.size()) + 1;

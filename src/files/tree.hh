@@ -33,6 +33,9 @@ std::string path_of(int fd);
 Fd reopen(int fd, int flags);
 /// O_PATH of `name` in `directory`; empty when it is gone.
 Fd find_child(int directory, const std::string& name);
+/// The regular file `name` in `directory`, to be read; empty when it is gone or something else.
+/// Only for a name that was a regular file a moment ago.
+Fd find_file_to_read(int directory, const std::string& name);
 /// Names in the directory that the O_PATH descriptor refers to, sorted by bytes.
 std::vector<std::string> list_names(int directory);
 std::string read_link(int fd);

@@ -74,6 +74,7 @@ public:
 
 private:
     void walk(int directory, const std::vector<Below>& below, const std::string& path, int depth) {
+        if (below.empty()) return;  // nothing of it was stored before
         check_depth(path, depth);
         for (const std::string& name : list_names(directory)) {
             const Fd fd = find_child(directory, name);
