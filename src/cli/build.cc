@@ -1,6 +1,7 @@
 #include "api/types/system.hh"
 #include "base/error.hh"
 #include "base/sys.hh"
+#include "cli/build_agent.hh"
 #include "cli/build_call.hh"
 #include "cli/build_context.hh"
 #include "cli/build_extras.hh"
@@ -146,10 +147,21 @@ std::pair<std::string, std::string> read_secret(const std::string& text) {
     return {id, with_context([&] { return read_file(source, most_bytes); }, "secret {}", id)};
 }
 
-/// default, id, or id=SOCKET.
-std::pair<std::string, std::string> find_agent(const std::string& text) {
+using Agents = std::vector<std::unique_ptr<KeyAgent>>;
+
+/// default, id, id=SOCKET or id=KEY[,KEY…]; keys get an agent of their own.
+std::pair<std::string, std::string> find_agent(const std::string& text, Agents& agents) {
     const auto [id, path] = cut(text, '=');
-    if (path) return {std::string(id), std::string(*path)};
+    if (path) {
+        const auto info = sys::find_stat(std::string(*path));
+        if (info && S_ISSOCK(info->st_mode)) return {std::string(id), std::string(*path)};
+        const std::vector<std::string> keys = split_csv(std::string(*path));
+        for (const std::string& key : keys)
+            if (!sys::find_stat(key))
+                fail("--ssh {}: {} is neither the socket of an agent nor a private key", text, key);
+        agents.push_back(std::make_unique<KeyAgent>(keys));
+        return {std::string(id), agents.back()->socket()};
+    }
     const char* own = std::getenv("SSH_AUTH_SOCK");
     if (!own || !*own) fail("invalid empty ssh agent socket: make sure SSH_AUTH_SOCK is set");
     return {std::string(id), own};
@@ -218,21 +230,19 @@ http::Query make_query(Session& session, const Arguments& arguments) {
 }
 
 /// What goes beyond Docker's parameters.
-json::Object make_extra(const Arguments& arguments, const BuildContext& context) {
+json::Object make_extra(const Arguments& arguments, const BuildContext& context,
+                        const json::Array& annotations, Agents& keys) {
     json::Object extra;
     if (context.text) extra["dockerfile"] = *context.text;
     if (context.ignore) extra["ignore"] = *context.ignore;
     std::map<std::string, std::string> secrets, agents;
     for (const std::string& secret : arguments.list("secret")) secrets.insert(read_secret(secret));
-    for (const std::string& agent : arguments.list("ssh")) agents.insert(find_agent(agent));
+    for (const std::string& agent : arguments.list("ssh")) agents.insert(find_agent(agent, keys));
     if (!secrets.empty()) extra["secrets"] = secrets;
     if (!agents.empty()) extra["ssh"] = agents;
     if (!arguments.list("allow").empty()) extra["allow"] = arguments.list("allow");
     json::Value provenance = make_provenance(arguments);
-    const bool has_index = arguments.list("platform").size() > 1 || !provenance.is_null();
-    if (json::Array annotations = make_annotations(arguments.list("annotation"), has_index);
-        !annotations.empty())
-        extra["annotations"] = std::move(annotations);
+    if (!annotations.empty()) extra["annotations"] = annotations;
     if (!provenance.is_null()) extra["provenance"] = std::move(provenance);
     if (!arguments.list("no-cache-filter").empty())
         extra["noCacheFilter"] = arguments.list("no-cache-filter");
@@ -295,7 +305,8 @@ json::Object make_contexts(const Arguments& arguments, LoadedImages& loaded) {
 /// --cache-to or --cache-from.
 struct CachePlace {
     std::string type = "registry", reference, directory;
-    bool has_all = false;  ///< mode=max
+    bool has_all = false;   ///< mode=max
+    bool may_fail = false;  ///< ignore-error
 };
 
 CachePlace parse_cache_place(const std::string& text) {
@@ -315,9 +326,13 @@ CachePlace parse_cache_place(const std::string& text) {
             place.directory = *value;
         else if (key == "mode" && (*value == "min" || *value == "max"))
             place.has_all = *value == "max";
-        else if (key != "oci-mediatypes" && key != "image-manifest" && key != "ignore-error")
-            fail("{}={} of a cache is not supported: use type, ref, src, dest and mode", key,
-                 *value);
+        else if (key == "ignore-error" && (*value == "true" || *value == "false"))
+            place.may_fail = *value == "true";
+        else if ((key != "oci-mediatypes" && key != "image-manifest") || *value != "true")
+            fail(
+                "{}={} of a cache is not supported: use type, ref, src, dest, mode and "
+                "ignore-error; it is an OCI image, always",
+                key, *value);
     }
     const bool is_known =
         place.type == "registry" || place.type == "local" || place.type == "inline";
@@ -343,20 +358,27 @@ std::vector<std::string> open_caches(const Arguments& arguments, LoadedImages& l
     return images;
 }
 
+void export_cache(Session& session, const CachePlace& place, const std::string& record_id) {
+    const json::Value reply = session.ask([&](client::Client& daemon) {
+        return daemon.post("/build/history/" + record_id + "/cache",
+                           {{"mode", place.has_all ? "max" : "min"}});
+    });
+    const std::string& id = reply["Id"].as_string();
+    if (place.type != "local") return push_and_forget(session, id, place.reference);
+    save_layout(session, id, place.directory);
+    session.ask([&](client::Client& daemon) { daemon.remove_image(id, false, false); });
+}
+
 void export_caches(Session& session, const Arguments& arguments, const std::string& record_id) {
     for (const std::string& text : arguments.list("cache-to")) {
         const CachePlace place = parse_cache_place(text);
         if (place.type == "inline") continue;
-        const json::Value reply = session.ask([&](client::Client& daemon) {
-            return daemon.post("/build/history/" + record_id + "/cache",
-                               {{"mode", place.has_all ? "max" : "min"}});
-        });
-        const std::string& id = reply["Id"].as_string();
-        if (place.type == "local") {
-            save_layout(session, id, place.directory);
-            session.ask([&](client::Client& daemon) { daemon.remove_image(id, false, false); });
-        } else {
-            push_and_forget(session, id, place.reference);
+        try {
+            export_cache(session, place, record_id);
+        } catch (const Error& error) {
+            if (!place.may_fail) throw;
+            session.complain(fmt::format("WARNING: no build cache in {}{}: {}", place.reference,
+                                         place.directory, error.message()));
         }
     }
 }
@@ -458,6 +480,16 @@ std::vector<std::string> find_names(const Arguments& arguments,
     return names;
 }
 
+/// Of --annotation, and of outputs.
+json::Array find_annotations(const Arguments& arguments, const std::vector<BuildOutput>& outputs) {
+    std::vector<std::string> lines = arguments.list("annotation");
+    for (const BuildOutput& output : outputs)
+        lines.insert(lines.end(), output.annotations.begin(), output.annotations.end());
+    const bool has_index =
+        arguments.list("platform").size() > 1 || !make_provenance(arguments).is_null();
+    return make_annotations(lines, has_index);
+}
+
 /// What would fail at the end fails before anything is built.
 void check_outputs(const std::vector<BuildOutput>& outputs, const std::vector<std::string>& names,
                    bool has_several) {
@@ -494,7 +526,8 @@ int run(Invocation& call) {
     const std::vector<std::string> tags = find_names(arguments, outputs);
     http::Query query = make_query(session, arguments);
     for (const std::string& tag : tags) query.emplace_back("t", tag);
-    json::Object extra = make_extra(arguments, context);
+    Agents keys;
+    json::Object extra = make_extra(arguments, context, find_annotations(arguments, outputs), keys);
     check_outputs(outputs, tags, arguments.list("platform").size() > 1);
     LoadedImages loaded(session);
     if (json::Object contexts = make_contexts(arguments, loaded); !contexts.empty())

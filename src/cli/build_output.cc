@@ -41,6 +41,22 @@ bool parse_switch(std::string_view key, std::string_view value) {
     fail("invalid value {} of {}: use true or false", value, key);
 }
 
+/// "annotation.KEY", "annotation-index.KEY" or "annotation-manifest[PLATFORM].KEY" as --annotation
+/// has it.
+std::string annotation_line(std::string_view field, std::string_view value) {
+    const std::string_view rest = field.substr(std::string_view("annotation").size());
+    const std::size_t bracket = rest.find(']');
+    const std::size_t dot = rest.find('.', bracket == std::string_view::npos ? 0 : bracket);
+    if (dot == std::string_view::npos || dot + 1 == rest.size())
+        fail("invalid annotation {} of an output: use annotation.KEY=VALUE", field);
+    std::string place(rest.substr(0, dot));
+    if (place.starts_with('-'))
+        place.erase(0, 1);
+    else
+        place.insert(0, "manifest");
+    return fmt::format("{}:{}={}", place, rest.substr(dot + 1), value);
+}
+
 void tag_image(Session& session, const std::string& image, const std::string& name) {
     const oci::Reference reference = oci::Reference::parse(name).with_default_tag();
     session.ask([&](client::Client& daemon) {
@@ -105,6 +121,10 @@ BuildOutput parse_build_output(std::string_view text) {
             output.push = parse_switch(key, *value);
         } else if (key == "mode" && (*value == "copy" || *value == "delete")) {
             output.replaces = *value == "delete";
+        } else if (key.starts_with("annotation")) {
+            output.annotations.push_back(annotation_line(key, *value));
+        } else if (key == "rewrite-timestamp" && parse_switch(key, *value)) {
+            // Files are dated so, always.
         } else if (key == "platform-split") {
             output.splits = parse_switch(key, *value);
         } else if (key == "unpack" || key == "store" || key == "oci-mediatypes") {

@@ -21,7 +21,8 @@ struct BuildOutput {
     /// Of local and tar: each platform in a directory of its own. By default when there are
     /// several.
     std::optional<bool> splits;
-    std::vector<std::string> names;  ///< of the image, besides --tag
+    std::vector<std::string> names;        ///< of the image, besides --tag
+    std::vector<std::string> annotations;  ///< as --annotation has them
 };
 
 /// `DIR`, `-`, or `type=…,dest=…` as buildx has it. Throws invalid_argument.

@@ -89,11 +89,23 @@ public:
         if (head != commit)
             throw Error(ErrorKind::data_loss, "{} gave commit {} for {}", url_, head, commit);
         if (request_["submodules"].as_bool() && sys::find_stat(std::string(tree) + "/.gitmodules"))
-            in_tree({"submodule", "--quiet", "update", "--init", "--recursive", "--depth=1"});
+            update_submodules();
         if (!request_["keepGitDir"].as_bool()) sys::remove_tree(std::string(tree) + "/.git");
     }
 
 private:
+    void update_submodules() {
+        const std::vector<std::string> words{"submodule", "--quiet", "update", "--init",
+                                             "--recursive"};
+        try {
+            std::vector<std::string> shallow = words;
+            shallow.push_back("--depth=1");
+            in_tree(std::move(shallow));
+        } catch (const Error&) {  // a server of plain files has whole histories only
+            in_tree(words);
+        }
+    }
+
     /// How well a ref of the repository fits the name that was asked for; 0: not at all.
     static int rank_of(const std::string& name, const std::string& ref) {
         if (ref.empty()) return name == "HEAD" ? 1 : 0;
