@@ -21,9 +21,11 @@ void read_address(const std::string& text) {
         // What git is called with is never an option, and has no parts that are ours.
         require(!address->url.empty() && address->url.front() != '-');
         require(address->url.find_first_of("#?") == std::string::npos);
-        // With the query and the fragment gone it is the same repository.
+        // With the query and the fragment gone it is the same repository (github.com/a/b is told
+        // by its short form only).
         const auto again = build::parse_git_address(address->url);
-        require(again && again->url == address->url && again->ref.empty() && again->subdir.empty());
+        require(again ? again->url == address->url && again->ref.empty() && again->subdir.empty()
+                      : text.starts_with("github.com/"));
     } catch (const Error&) {
     }
 }
