@@ -171,7 +171,12 @@ const BuildRequest::NamedContext* Build::find_context(const std::string& name) c
 std::optional<std::size_t> Build::find_source_stage(const std::string& name,
                                                     std::size_t stage) const {
     if (find_context(name)) return std::nullopt;
-    return dockerfile::find_stage(file_, name, stage);
+    if (const auto before = dockerfile::find_stage(file_, name, stage)) return before;
+    if (const auto any = dockerfile::find_stage(file_, name, file_.stages.size())) return any;
+    if (!name.empty() && name.find_first_not_of("0123456789") == std::string::npos)
+        throw Error(ErrorKind::invalid_argument, "invalid from flag value {}: index out of bounds",
+                    name);
+    return std::nullopt;
 }
 
 bool Build::is_set(const std::string& argument) const {
@@ -194,6 +199,10 @@ void Build::import_caches() {
             }
             if (!image) image = images().get_image(name);
             builder_.import_cache(*image);
+            image_leases_.push_back(images().lease_image(*image));
+            for (const image::BuiltLayer& layer : images().list_layers(*image))
+                lease_.add_blob(layer.blob);
+            cache_images_.push_back(image);
             if (!was_here) images().remove(name, {});
         } catch (const Error& error) {
             if (error.kind() == ErrorKind::cancelled) throw;
@@ -239,8 +248,12 @@ void Build::read_globals() {
 
 /// Adds a stage and all that it takes something from.
 void Build::need(std::size_t stage) {
-    if (!needed_.insert(stage).second) return;
     const dockerfile::Stage& source = file_.stages[stage];
+    if (visiting_.contains(stage))
+        throw Error(ErrorKind::invalid_argument, "circular dependency detected on stage: {}",
+                    source.name.empty() ? std::to_string(stage) : source.name);
+    if (!needed_.insert(stage).second) return;
+    visiting_.insert(stage);
     const std::string base_name = expand_global(source.base);
     const auto base = dockerfile::find_base_stage(file_, base_name, stage);
     if (base && !find_context(base_name))
@@ -249,6 +262,7 @@ void Build::need(std::size_t stage) {
         need_trigger_sources(base_name, stage);
     for (const dockerfile::Instruction& instruction : source.instructions)
         need_sources(instruction, stage);
+    visiting_.erase(stage);
 }
 
 /// What the triggers of an image that is here take files from. Its FROM says what is wrong with it.

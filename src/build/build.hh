@@ -50,12 +50,15 @@ public:
     /// The .dockerignore of another directory.
     std::vector<std::string> ignored_in(const Path& directory) const;
     History::Entry& record() { return record_; }
+    /// Of --cache-from.
+    const std::vector<image::ImagePointer>& cache_images() const { return cache_images_; }
     std::optional<std::int64_t> epoch_s() const { return epoch_s_; }
     const oci::Platform& target_platform() const { return platform_; }
 
     /// What --build-context has in the place of `name`; nullptr for nothing.
     const BuildRequest::NamedContext* find_context(const std::string& name) const;
-    /// The stage before `stage` that COPY --from or a mount means by `name`.
+    /// The stage that COPY --from or a mount in `stage` means by `name`: one before it, else one
+    /// after it. Throws invalid_argument for a number that no stage has.
     std::optional<std::size_t> find_source_stage(const std::string& name, std::size_t stage) const;
     /// Waits for a stage that is done before. Throws cancelled when it failed.
     const StageState& wait_for_stage(std::size_t stage);
@@ -134,7 +137,7 @@ private:
     std::optional<std::int64_t> epoch_s_;
     std::map<std::string, std::string, std::less<>> globals_;
     std::size_t target_ = 0;
-    std::set<std::size_t> needed_;
+    std::set<std::size_t> needed_, visiting_;
     std::map<std::size_t, std::size_t> first_step_;  ///< number of each needed stage's FROM
     std::size_t step_count_ = 0;
     std::unique_ptr<Transcript> transcript_;
@@ -142,6 +145,7 @@ private:
     std::map<std::size_t, std::shared_future<StageState>> results_;
     std::mutex mutex_;  ///< guards what follows
     std::set<std::string> used_arguments_;
+    std::vector<image::ImagePointer> cache_images_;
     std::vector<store::Lease> image_leases_;
     /// What was taken from elsewhere, by address: its digest.
     std::map<std::string, std::string> materials_;

@@ -99,13 +99,7 @@ void StageRun::execute_expanded(const dockerfile::Instruction& instruction) {
         inputs.add("result", json::dump(oci::to_json(state_.config.config)));
         remember(inputs);
     }
-    dockerfile::HistoryContext context;
-    context.shell = state_.config.config.shell;
-    context.working_dir = state_.config.config.working_dir;
-    for (const auto& [name, value] : state_.arguments)
-        if (value && !dockerfile::is_proxy_argument(name))
-            context.arguments.emplace_back(name, *value);
-    const std::string created_by = dockerfile::history_text(instruction.value, context);
+    const std::string created_by = created_by_text();
     if (!created_by.empty())
         state_.add_history(created_by, dockerfile::history_comment, !made_layer_);
     if (from_cache_) say(" ---> Using cache\n");
@@ -114,6 +108,17 @@ void StageRun::execute_expanded(const dockerfile::Instruction& instruction) {
     record.cached = from_cache_;
     write_record(std::move(record));
     instruction_ = nullptr;
+}
+
+/// What the history of the image says of the step that runs.
+std::string StageRun::created_by_text() const {
+    dockerfile::HistoryContext context;
+    context.shell = state_.config.config.shell;
+    context.working_dir = state_.config.config.working_dir;
+    for (const auto& [name, value] : state_.arguments)
+        if (value && !dockerfile::is_proxy_argument(name))
+            context.arguments.emplace_back(name, *value);
+    return dockerfile::history_text(instruction_->value, context);
 }
 
 /// `record` has its text, when it began, and whether it was cached.
@@ -191,6 +196,14 @@ void StageRun::take_layer(const StepInputs& inputs, const MakeLayer& make) {
             return use(*record);
         }
     if (!damage.empty()) say(fmt::format("[Warning] {}: it runs again\n", damage));
+    if (may_use_cache)
+        if (const auto layer = find_in_images()) {
+            CacheRecord record{key, state_.key, instruction_->original, layer};
+            build_.cache().add(record);
+            from_cache_ = true;
+            keep_inputs(inputs);
+            return use(record);
+        }
     const Cache::Turn turn(build_.cache(), key, build_.stop());
     if (may_use_cache && turn.had_to_wait())
         if (const auto record = build_.cache().find(key, build_.lease())) {

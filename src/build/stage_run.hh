@@ -32,6 +32,9 @@ private:
     /// The step from the cache, or made now. `text` is what the log calls it.
     void take_layer(const StepInputs& inputs, const MakeLayer& make);
     void remember(const StepInputs& inputs);
+    std::string created_by_text() const;
+    /// image_cache.cc
+    std::optional<image::BuiltLayer> find_in_images() const;
     void write_record(StepRecord record);
     dockerfile::Lookup lookup() const;
     void say(std::string_view text) { build_.say(stage_, text); }

@@ -66,6 +66,8 @@ void StageState::add_history(std::string created_by, std::string comment, bool e
     config.history.push_back(std::move(entry));
 }
 
+std::string StageState::created() const { return format_created(created_s); }
+
 std::string StageState::document() const {
     oci::ImageConfig whole = config;
     whole.created = format_created(created_s);

@@ -33,6 +33,7 @@ struct StageState {
     void add_history(std::string created_by, std::string comment, bool empty_layer);
     /// The config document as it is now, and its digest.
     std::string document() const;
+    std::string created() const;  ///< as the document has it
     std::string image_digest() const;
 };
 

@@ -56,7 +56,7 @@ void Engine::Implementation::check_volumes(FsckReport& report) {
     std::set<std::string> known;
     for (const api::Volume& volume : volumes.list({}).volumes) known.insert(volume.name);
     for (const std::string& name : find_names(join(options_.data_root, "volumes")))
-        if (!known.contains(name))
+        if (!known.contains(name) && !name.starts_with('.'))  // .removed holds what is going
             report.faults.push_back({"stray-volume", name, "no record knows this volume",
                                      "left alone: it may hold data; the next start adopts it",
                                      false});
