@@ -1,6 +1,7 @@
 #include "compose/docker_hash.hh"
 
 #include "base/hash.hh"
+#include "compose/labels.hh"
 #include "compose/normalise.hh"
 #include "compose/schema.hh"
 #include "compose/values.hh"
@@ -233,14 +234,26 @@ std::string docker_service_json(const Node& service, ComposeVersion version,
     return text;
 }
 
-std::string docker_service_hash(const Node& service, const ContainerOf& container_of) {
-    return sha256_hex(docker_service_json(service, ComposeVersion::now, container_of));
+std::string docker_service_hash(const Node& service, const ContainerOf& container_of,
+                                ComposeVersion version) {
+    return sha256_hex(docker_service_json(service, version, container_of));
 }
 
 bool has_docker_hash(std::string_view hash, const Node& service, const ContainerOf& container_of) {
     for (const ComposeVersion version : {ComposeVersion::now, ComposeVersion::v2_26})
-        if (hash == sha256_hex(docker_service_json(service, version, container_of))) return true;
+        if (hash == docker_service_hash(service, container_of, version)) return true;
     return false;
+}
+
+bool is_of_old_compose(const Container& container, const Node& service,
+                       const ContainerOf& container_of) {
+    const std::string version = container.label(labels::version);
+    if (container.label(labels::config).empty() && version.starts_with("2."))
+        return parse_integer(version.substr(2, version.find_first_not_of("0123456789", 2) - 2))
+                   .value_or(99) <= 26;
+    const std::string hash = container.label(labels::config_hash);
+    return hash != docker_service_hash(service, container_of) &&
+           hash == docker_service_hash(service, container_of, ComposeVersion::v2_26);
 }
 
 }  // namespace hull::compose

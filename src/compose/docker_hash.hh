@@ -1,5 +1,6 @@
 #pragma once
 #include "compose/node.hh"
+#include "compose/state.hh"
 
 #include <functional>
 #include <string>
@@ -19,9 +20,13 @@ std::string docker_service_json(const Node& service, ComposeVersion version,
                                 const ContainerOf& container_of = {});
 /// The value of com.docker.compose.config-hash: docker compose's own, so that each of the two
 /// programs sees that the other's containers are up to date.
-std::string docker_service_hash(const Node& service, const ContainerOf& container_of = {});
+std::string docker_service_hash(const Node& service, const ContainerOf& container_of = {},
+                                ComposeVersion version = ComposeVersion::now);
 /// Whether any docker compose v2 would have given the service that hash.
 bool has_docker_hash(std::string_view hash, const Node& service,
                      const ContainerOf& container_of = {});
+/// Whether a container was made by, or for, a docker compose up to 2.26.
+bool is_of_old_compose(const Container& container, const Node& service,
+                       const ContainerOf& container_of = {});
 
 }  // namespace hull::compose

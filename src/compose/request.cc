@@ -141,7 +141,8 @@ private:
         set(labels::config_files, join_words(project_.files, ","));
         if (!project_.env_files.empty())
             set(labels::environment_file, join_words(project_.env_files, ","));
-        set(labels::config_hash, docker_service_hash(service_, place_.container_of));
+        set(labels::config_hash,
+            docker_service_hash(service_, place_.container_of, place_.hash_version));
         set(labels::one_off, place_.one_off ? "True" : "False");
         if (!place_.one_off) set(labels::number, std::to_string(place_.number));
         if (place_.one_off) set(labels::slug, random_hex(32));

@@ -1,5 +1,6 @@
 #pragma once
 #include "api/types/container.hh"
+#include "compose/docker_hash.hh"
 #include "compose/project.hh"
 #include "compose/state.hh"
 
@@ -27,6 +28,7 @@ struct ContainerPlace {
     std::function<std::string(const std::string& service)> container_of;
     /// Names of the containers of a service, for links.
     std::function<std::vector<std::string>(const std::string& service)> names_of;
+    ComposeVersion hash_version = ComposeVersion::now;  ///< of the docker compose beside us
 };
 
 /// A network that is joined after the creation: older daemons take only one in the request.

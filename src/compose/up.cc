@@ -86,6 +86,7 @@ public:
             for (const ContainerChange& change : changes)
                 if (change.existing && change.change != Change::remove)
                     (*known)[service][change.number] = *change.existing;
+        if (!plan.is_empty() && is_old_project(*known)) hash_version_ = ComposeVersion::v2_26;
     }
 
     void run() {
@@ -96,6 +97,22 @@ public:
     }
 
 private:
+    using Containers = std::map<std::string, std::map<int, Container>>;
+
+    /// What is made beside containers of an old docker compose gets a hash that it knows.
+    bool is_old_project(Containers& known) const {
+        const auto container_of = [&](const std::string& other) {
+            return known[other].empty() ? "" : known[other].begin()->second.id;
+        };
+        for (const auto& [service, changes] : plan_.services)
+            for (const ContainerChange& change : changes)
+                if (change.existing &&
+                    is_of_old_compose(*change.existing, project_.get_service(service),
+                                      container_of))
+                    return true;
+        return false;
+    }
+
     void run_service(const std::string& name) {
         client::Client daemon = work_.connect();
         const Node& service = project_.get_service(name);
@@ -180,6 +197,7 @@ private:
         ContainerPlace place;
         place.name = container_name(project_, name, change.number);
         place.number = change.number;
+        place.hash_version = hash_version_;
         const auto image = image_ids_.find(name);
         if (image != image_ids_.end()) place.image_id = image->second;
         place.container_of = [this](const std::string& other) {
@@ -259,7 +277,8 @@ private:
     const std::map<std::string, std::string>& image_ids_;
     const UpOptions& options_;
     const Created& created_;
-    Locked<std::map<std::string, std::map<int, Container>>> containers_;
+    Locked<Containers> containers_;
+    ComposeVersion hash_version_ = ComposeVersion::now;
 };
 
 /// A client that was killed while the daemon created a container for it leaves one that we did not
