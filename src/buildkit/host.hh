@@ -59,10 +59,13 @@ public:
     };
     /// The directory of that key, another one when it is in use. The least recently used ones go.
     Room enter(const std::string& key);
+    /// All that no build uses: the next one sends everything.
+    void remove_unused();
 
 private:
     void leave(const std::string& name);
     void remove_old();
+    void remove_all_but(std::size_t count);
 
     const Path path_;
     std::mutex mutex_;

@@ -98,8 +98,11 @@ public:
             sys::Received received = sys::receive_with_fds(channel, largest_message);
             if (received.bytes.empty()) ::_exit(0);  // hulld is gone, or agrees that we end
             const json::Value message = json::parse(received.bytes);
-            if (received.fds.empty()) continue;
             try {
+                if (received.fds.empty()) {
+                    if (message["kind"].as_string() == "prune") host_.rooms.remove_unused();
+                    continue;
+                }
                 take(message, std::move(received.fds));
             } catch (const std::exception& error) {
                 log::warning("hull-buildkit: {}", error.what());

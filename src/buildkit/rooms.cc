@@ -2,7 +2,9 @@
 #include "base/hash.hh"
 #include "base/log.hh"
 #include "base/sys.hh"
+#include "base/time.hh"
 #include "buildkit/host.hh"
+#include "buildkit/trees.hh"
 
 #include <fcntl.h>
 #include <sys/stat.h>
@@ -17,6 +19,7 @@ namespace hull::buildkit {
 namespace {
 
 constexpr std::size_t most_rooms = 32;
+constexpr std::int64_t longest_unused_s = 7 * 86'400;
 
 }  // namespace
 
@@ -46,24 +49,30 @@ void Rooms::leave(const std::string& name) {
     in_use_.erase(name);
 }
 
-/// A tree of ours may hold directories that we may not write into.
-static void remove_room(const std::string& name) {
-    try {
-        sys::remove_tree(name);
-    } catch (const Error& error) {
-        log::warning("removing files of an old build: {}", error.message());
-    }
+void Rooms::remove_unused() {
+    const std::lock_guard lock(mutex_);
+    remove_all_but(0);
 }
 
-void Rooms::remove_old() {
+void Rooms::remove_old() { remove_all_but(most_rooms); }
+
+/// The newest ones stay.
+void Rooms::remove_all_but(std::size_t count) {
+    const std::int64_t oldest_s = now_ns() / 1'000'000'000 - longest_unused_s;
     std::vector<std::pair<std::int64_t, std::string>> unused;
     for (const std::string& name : sys::list_directories(".")) {
         const auto info = sys::find_stat(name);
         if (info && !in_use_.contains(name)) unused.emplace_back(info->st_mtim.tv_sec, name);
     }
-    if (unused.size() <= most_rooms) return;
-    std::sort(unused.begin(), unused.end());
-    for (std::size_t i = 0; i + most_rooms < unused.size(); ++i) remove_room(unused[i].second);
+    std::sort(unused.rbegin(), unused.rend());
+    for (std::size_t i = 0; i < unused.size(); ++i) {
+        if (i < count && unused[i].first > oldest_s) continue;
+        try {
+            remove_at(AT_FDCWD, unused[i].second);
+        } catch (const Error& error) {
+            log::warning("removing files of an old build: {}", error.message());
+        }
+    }
 }
 
 void Uploads::add(const std::string& id, Upload upload) {

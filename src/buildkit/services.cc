@@ -147,9 +147,11 @@ void Services::session(Call& call) {
     for (const std::string& method : call.all_metadata("x-docker-expose-session-grpc-method"))
         session.methods.insert(method);
     sys::SocketPair pair = sys::socketpair(SOCK_STREAM);
-    const int ours = pair.first.get();
+    // Both we and the call's end, which may come late, have it.
+    const auto owner = std::make_shared<const Fd>(std::move(pair.first));
+    const int ours = owner->get();
     host_.sessions.open(std::move(session), std::move(pair.second));
-    call.on_cancel([ours] { ::shutdown(ours, SHUT_RDWR); });
+    call.on_cancel([owner] { ::shutdown(owner->get(), SHUT_RDWR); });
     std::thread back([&] {
         std::vector<std::byte> buffer(32UL << 10);
         try {

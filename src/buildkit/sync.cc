@@ -5,9 +5,9 @@
 #include "buildkit/file_stat.hh"
 #include "buildkit/message.hh"
 #include "buildkit/packet.hh"
+#include "buildkit/trees.hh"
 #include "http/headers.hh"
 
-#include <dirent.h>
 #include <fcntl.h>
 #include <linux/openat2.h>
 #include <sys/stat.h>
@@ -116,7 +116,7 @@ private:
         const Place place = find_place(file.path);
         struct stat info {};
         const bool is_there = find_stat_at(place, info);
-        if (is_there && !S_ISDIR(info.st_mode)) remove(place, info);
+        if (is_there && !S_ISDIR(info.st_mode)) remove(place);
         if (!is_there || !S_ISDIR(info.st_mode)) {
             if (::mkdirat(place.parent, place.name.c_str(), 0700) != 0)
                 throw_errno(errno, "making the directory {}", file.path);
@@ -137,7 +137,7 @@ private:
                 ::readlinkat(place.parent, place.name.c_str(), target, sizeof target);
             if (size >= 0 && file.link == std::string_view(target, static_cast<std::size_t>(size)))
                 return;
-            remove(place, info);
+            remove(place);
         }
         if (::symlinkat(file.link.c_str(), place.parent, place.name.c_str()) != 0)
             throw_errno(errno, "making the link {}", file.path);
@@ -152,7 +152,7 @@ private:
             if (S_ISREG(info.st_mode) && info.st_size == file.size &&
                 (info.st_mode & 07777) == file.permissions() && modified_ns == file.modified_ns)
                 return;
-            remove(place, info);
+            remove(place);
         }
         wanted_[number].stat = file;
         call_.write(format_packet({Packet::Type::request, {}, number, {}}));
@@ -206,47 +206,15 @@ private:
             if (::fstatat(from.get(), other.name.c_str(), &target, AT_SYMLINK_NOFOLLOW) != 0)
                 throw_errno(errno, "making {}, another name of {}", file.path, file.link);
             if (is_there && info.st_ino == target.st_ino) continue;
-            if (is_there) remove(place, info);
+            if (is_there) remove(place);
             if (::linkat(from.get(), other.name.c_str(), place.parent, place.name.c_str(), 0) != 0)
                 throw_errno(errno, "making {}, another name of {}", file.path, file.link);
         }
     }
 
-    void remove(const Place& place, const struct stat& info) {
-        if (S_ISDIR(info.st_mode)) {
-            ::fchmodat(place.parent, place.name.c_str(), 0700, 0);
-            {
-                const Fd directory =
-                    sys::openat(place.parent, place.name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
-                remove_all_in(directory.get());
-            }
-            parent_path_.clear();  // it may have been below
-        }
-        if (::unlinkat(place.parent, place.name.c_str(),
-                       S_ISDIR(info.st_mode) ? AT_REMOVEDIR : 0) != 0)
-            throw_errno(errno, "removing {}", place.name);
-    }
-
-    static std::vector<std::string> list_names(int directory) {
-        Fd opened = sys::openat(directory, ".", O_RDONLY | O_DIRECTORY);
-        DIR* const stream = ::fdopendir(opened.get());
-        if (!stream) throw_errno(errno, "reading a directory");
-        (void)opened.release();
-        std::vector<std::string> names;
-        while (const dirent* entry = ::readdir(stream)) {
-            const std::string_view name = entry->d_name;
-            if (name != "." && name != "..") names.emplace_back(name);
-        }
-        ::closedir(stream);
-        return names;
-    }
-
-    void remove_all_in(int directory) {
-        for (const std::string& name : list_names(directory)) {
-            const Place place{directory, name};
-            struct stat info {};
-            if (find_stat_at(place, info)) remove(place, info);
-        }
+    void remove(const Place& place) {
+        parent_path_.clear();  // it may be below what goes
+        remove_at(place.parent, place.name);
     }
 
     /// Removes what the client did not name.
@@ -257,7 +225,7 @@ private:
             struct stat info {};
             if (!find_stat_at(place, info)) continue;
             if (!seen_.contains(path)) {
-                remove(place, info);
+                remove(place);
             } else if (S_ISDIR(info.st_mode)) {
                 const Fd below = sys::openat(directory, name, O_RDONLY | O_DIRECTORY | O_NOFOLLOW);
                 sweep(below.get(), path + "/");

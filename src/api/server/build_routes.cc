@@ -1,3 +1,4 @@
+#include "api/server/buildkit_gate.hh"
 #include "api/server/routes.hh"
 #include "api/server/times.hh"
 #include "api/types/system.hh"
@@ -326,6 +327,8 @@ Response prune_build_cache(Call& call) {
     }
     options.dry_run = is_dry_run(call);
     const build::Builder::PruneReport report = call.builder.prune(options);
+    if (!options.dry_run && options.all && call.services.buildkit)
+        call.services.buildkit->forget_contexts();
     if (!options.dry_run)
         call.engine.publish_event("builder", "prune", "",
                                   {{"reclaimed", std::to_string(report.freed_bytes)}});

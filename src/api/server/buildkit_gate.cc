@@ -56,6 +56,12 @@ void BuildkitGate::hand_over(const json::Value& message, std::span<const int> de
     ++handed_;
 }
 
+void BuildkitGate::forget_contexts() {
+    const std::lock_guard lock(mutex_);
+    if (channel_) return sys::send_with_fds(channel_.get(), R"({"kind": "prune"})", {});
+    sys::remove_tree(join(options_.data_root, "buildkit"));
+}
+
 /// Until it has ended. Its words come from a program without rights.
 void BuildkitGate::watch(int channel) {
     for (;;) {

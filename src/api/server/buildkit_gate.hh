@@ -33,6 +33,8 @@ public:
 
     /// `message` says what the descriptors are. Starts hull-buildkit when it is not there. Throws.
     void hand_over(const json::Value& message, std::span<const int> descriptors);
+    /// Removes what clients sent for builds that have ended.
+    void forget_contexts();
 
 private:
     void start();
