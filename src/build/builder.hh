@@ -122,7 +122,8 @@ public:
     /// Makes an image that holds the results of a build's steps (`id` as History::get takes it), so
     /// that they can be saved and pushed, and returns its id. Without `all` only those that the
     /// built image is made of.
-    std::string export_cache(const std::string& id, bool all);
+    /// Several builds of one index go together.
+    std::string export_cache(const std::vector<std::string>& ids, bool all);
     /// Takes the results that an image carries into the cache; returns how many were new.
     std::size_t import_cache(const image::Image& image);
     /// The records of steps as an image carries them, in a member of its config.

@@ -34,25 +34,32 @@ json::Value Builder::carried_records(const std::vector<StepRecord>& steps,
     return json::Object{{"records", std::move(records)}};
 }
 
-std::string Builder::export_cache(const std::string& id, bool all) {
-    const BuildRecord build = history_.get(id);
-    const image::ImagePointer built = images_.find_image(build.image_id);
-    std::set<std::string> wanted;
-    if (built) wanted.insert(built->diff_ids.begin(), built->diff_ids.end());
+std::string Builder::export_cache(const std::vector<std::string>& ids, bool all) {
     image::NewImage image;
     std::set<std::string> diff_ids;
-    for (const StepRecord& step : build.steps) {
-        const auto record = cache_.peek(step.key);
-        if (!record || !record->layer || (!all && !wanted.contains(record->layer->diff_id)))
-            continue;
-        if (diff_ids.insert(record->layer->diff_id).second) image.layers.push_back(*record->layer);
+    std::vector<StepRecord> steps;
+    for (const std::string& id : ids) {
+        const BuildRecord build = history_.get(id);
+        // One that is in an index only is not told apart: all of its steps go.
+        const image::ImagePointer built = images_.find_image(build.image_id);
+        std::set<std::string> wanted;
+        if (built) wanted.insert(built->diff_ids.begin(), built->diff_ids.end());
+        for (const StepRecord& step : build.steps) {
+            const auto record = cache_.peek(step.key);
+            if (!record || !record->layer ||
+                (!all && built && !wanted.contains(record->layer->diff_id)))
+                continue;
+            if (diff_ids.insert(record->layer->diff_id).second)
+                image.layers.push_back(*record->layer);
+        }
+        steps.insert(steps.end(), build.steps.begin(), build.steps.end());
     }
     oci::ImageConfig config;
     config.platform = oci::host_platform();
     config.created = "1970-01-01T00:00:00Z";
     for (const image::BuiltLayer& layer : image.layers)
         config.diff_ids.push_back(oci::Digest::parse(layer.diff_id));
-    config.unknown[carried_name] = carried_records(build.steps, diff_ids);
+    config.unknown[carried_name] = carried_records(steps, diff_ids);
     image.config = json::dump(oci::to_json(config));
     return images_.add_image(image).id;
 }

@@ -358,10 +358,12 @@ std::vector<std::string> open_caches(const Arguments& arguments, LoadedImages& l
     return images;
 }
 
-void export_cache(Session& session, const CachePlace& place, const std::string& record_id) {
+void export_cache(Session& session, const CachePlace& place,
+                  const std::vector<std::string>& records) {
+    http::Query query{{"mode", place.has_all ? "max" : "min"}};
+    for (std::size_t i = 1; i < records.size(); ++i) query.emplace_back("also", records[i]);
     const json::Value reply = session.ask([&](client::Client& daemon) {
-        return daemon.post("/build/history/" + record_id + "/cache",
-                           {{"mode", place.has_all ? "max" : "min"}});
+        return daemon.post("/build/history/" + records.front() + "/cache", query);
     });
     const std::string& id = reply["Id"].as_string();
     if (place.type != "local") return push_and_forget(session, id, place.reference);
@@ -369,12 +371,13 @@ void export_cache(Session& session, const CachePlace& place, const std::string& 
     session.ask([&](client::Client& daemon) { daemon.remove_image(id, false, false); });
 }
 
-void export_caches(Session& session, const Arguments& arguments, const std::string& record_id) {
+void export_caches(Session& session, const Arguments& arguments,
+                   const std::vector<std::string>& records) {
     for (const std::string& text : arguments.list("cache-to")) {
         const CachePlace place = parse_cache_place(text);
         if (place.type == "inline") continue;
         try {
-            export_cache(session, place, record_id);
+            export_cache(session, place, records);
         } catch (const Error& error) {
             if (!place.may_fail) throw;
             session.complain(fmt::format("WARNING: no build cache in {}{}: {}", place.reference,
@@ -556,7 +559,8 @@ int run(Invocation& call) {
                 session.program, outcome.record_id.empty() ? record_id : outcome.record_id));
         return outcome.code;
     }
-    export_caches(session, arguments, record_id);
+    export_caches(session, arguments,
+                  outcome.record_ids.empty() ? std::vector{record_id} : outcome.record_ids);
     if (arguments.flag("waste")) print_waste(session, record_id);
     if (arguments.flag("verify")) {
         const std::string second_id = random_hex(6);

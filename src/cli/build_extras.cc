@@ -62,7 +62,10 @@ void refuse_sbom(const std::vector<std::string>& fields) {
 }  // namespace
 
 void BuildAnswer::take(const json::Value& aux) {
-    if (aux["Record"].is_string()) record_id = aux["Record"].as_string();
+    if (aux["Record"].is_string()) {
+        record_id = aux["Record"].as_string();
+        record_ids.push_back(record_id);
+    }
     if (aux["ID"].is_string()) image_id = aux["ID"].as_string();
     if (aux["Digest"].is_string()) digest = aux["Digest"].as_string();
     if (aux["Parts"].is_array())

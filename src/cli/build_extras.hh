@@ -16,10 +16,11 @@ struct BuildPart {
 /// What a build has made.
 struct BuildAnswer {
     std::string image_id;
-    std::string digest;            ///< of the manifest or index
-    std::vector<BuildPart> parts;  ///< of an index
-    json::Value provenance;        ///< null without
-    std::string record_id;         ///< of the last build that began; "" as it was asked for
+    std::string digest;                   ///< of the manifest or index
+    std::vector<BuildPart> parts;         ///< of an index
+    json::Value provenance;               ///< null without
+    std::string record_id;                ///< of the last build that began; "" as it was asked for
+    std::vector<std::string> record_ids;  ///< of all, when there are several
 
     /// Takes what an `aux` message says.
     void take(const json::Value& aux);

@@ -63,11 +63,15 @@ Response debug_build(Call& call) {
                                        {"Command", plan.failed.command}});
 }
 
-/// POST /build/history/{id}/cache: an image that carries the results of the build's steps.
+/// POST /build/history/{id}/cache: an image that carries the results of the build's steps, and of
+/// those that `also` names.
 Response export_cache(Call& call) {
     const std::string& id = call.path("id");
-    return Response::json(json::Object{
-        {"Id", call.builder.export_cache(id == "last" ? "" : id, call.query("mode") == "max")}});
+    std::vector<std::string> ids{id == "last" ? "" : id};
+    for (const auto& [name, value] : call.exchange.query)
+        if (name == "also") ids.push_back(value);
+    return Response::json(
+        json::Object{{"Id", call.builder.export_cache(ids, call.query("mode") == "max")}});
 }
 
 constexpr Route routes[] = {
