@@ -245,6 +245,29 @@ bool has_docker_hash(std::string_view hash, const Node& service, const Container
     return false;
 }
 
+namespace {
+
+std::string hash_resource(const char* section, Node resource) {
+    const Schema& schema = *find_field(file_schema(), section)->item;
+    drop_zeros(resource, schema);
+    if (std::string_view(section) == "networks") {
+        Node& management = resource.get("ipam");
+        management.kind = Kind::mapping;
+        management.erase("options");  // they do not know them
+    } else if (!resource.find("driver")) {
+        resource.set("driver", Node::string("local"));
+    }
+    order_members(resource, schema);
+    std::string text;
+    append(text, resource);
+    return sha256_hex(text);
+}
+
+}  // namespace
+
+std::string docker_network_hash(const Node& network) { return hash_resource("networks", network); }
+std::string docker_volume_hash(const Node& volume) { return hash_resource("volumes", volume); }
+
 bool is_of_old_compose(const Container& container, const Node& service,
                        const ContainerOf& container_of) {
     const std::string version = container.label(labels::version);

@@ -25,6 +25,9 @@ std::string docker_service_hash(const Node& service, const ContainerOf& containe
 /// Whether any docker compose v2 would have given the service that hash.
 bool has_docker_hash(std::string_view hash, const Node& service,
                      const ContainerOf& container_of = {});
+/// What docker compose labels networks and volumes with.
+std::string docker_network_hash(const Node& network);
+std::string docker_volume_hash(const Node& volume);
 /// Whether a container was made by, or for, a docker compose up to 2.26.
 bool is_of_old_compose(const Container& container, const Node& service,
                        const ContainerOf& container_of = {});

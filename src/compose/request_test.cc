@@ -382,6 +382,27 @@ TEST(DockerHash, IsDockerComposes) {
     }
 }
 
+TEST(DockerHash, OfNetworksAndVolumesIsDockerComposes) {
+    const Project project = load_text(R"(
+services: {a: {image: x, networks: [n1, n2, n3], volumes: ["v1:/a", "v2:/b"]}}
+networks:
+  n1: {name: nn_n1}
+  n2: {name: nn_n2, labels: {z: "1", a: x}, internal: true, driver: bridge, driver_opts:
+    {b: "2", com.docker.network.bridge.enable_icc: "true"}}
+  n3: {name: nn_n3, ipam: {driver: default, config: [{subnet: 10.77.0.0/16, gateway: 10.77.0.1,
+    ip_range: 10.77.1.0/24, aux_addresses: {h: 10.77.0.9}}]}, enable_ipv6: false, attachable: true}
+volumes:
+  v1: {name: nn_v1}
+  v2: {name: nn_v2, labels: {k: v}, driver_opts: {type: tmpfs, device: tmpfs, o: size=1m}}
+)");
+    const Node& networks = project.root["networks"];
+    EXPECT_TRUE(docker_network_hash(networks["n1"]).starts_with("46873e62593af1af"));
+    EXPECT_TRUE(docker_network_hash(networks["n2"]).starts_with("bc39c25e541d2c61"));
+    EXPECT_TRUE(docker_network_hash(networks["n3"]).starts_with("fd8c0445a16ee9b9"));
+    EXPECT_TRUE(docker_volume_hash(project.root["volumes"]["v1"]).starts_with("8258a21a034837a9"));
+    EXPECT_TRUE(docker_volume_hash(project.root["volumes"]["v2"]).starts_with("92b20f48e41ab2cb"));
+}
+
 TEST(Plan, ContainersOfAnotherProgramAndLeftOversAreSeen) {
     const Project project = load_text("services: {a: {image: x}}");
     Container foreign = made_of(project, "a", 1);

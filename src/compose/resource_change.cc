@@ -2,6 +2,7 @@
 
 #include "base/error.hh"
 #include "compose/definitions.hh"
+#include "compose/docker_hash.hh"
 #include "compose/labels.hh"
 
 #include <optional>
@@ -18,13 +19,13 @@ struct Attached {
 
 std::vector<Attached> attached_to(client::Client& daemon, const json::Value& network) {
     std::vector<Attached> result;
-    const json::Value& containers = network["Containers"];
-    if (!containers.is_object()) return result;
-    for (const auto& [id, endpoint] : containers.as_object()) {
-        const json::Value inspected = daemon.inspect_container_json(id);
+    // Also those that do not run, of which the network itself does not tell.
+    for (const api::ContainerSummary& container :
+         daemon.list_containers(true, 0, false, {{"network", {network["Id"].as_string()}}})) {
+        const json::Value inspected = daemon.inspect_container_json(container.id);
         const json::Value& settings =
             inspected["NetworkSettings"]["Networks"][network["Name"].as_string()];
-        result.push_back({id, settings["Aliases"], settings["Links"]});
+        result.push_back({container.id, settings["Aliases"], settings["Links"]});
     }
     return result;
 }
@@ -88,7 +89,7 @@ void drop_changed_volumes(client::Client& daemon, const Work& work, const Projec
         const json::Value found = find_resource(daemon, "/volumes/" + http::encode_percent(name));
         if (found.is_null() || label_of(found, labels::project) != project.name) continue;
         const std::string changes =
-            changes_since(label_of(found, labels::config), resource_config(member.value));
+            resource_changes(found, member.value, docker_volume_hash(member.value));
         if (changes.empty()) continue;
         if (dry_run) {
             work.reporter->event("Volume", name, "Recreate, when you agree (" + changes + ")");

@@ -1,5 +1,6 @@
 #include "base/error.hh"
 #include "compose/definitions.hh"
+#include "compose/docker_hash.hh"
 #include "compose/labels.hh"
 #include "compose/request.hh"
 #include "compose/resource_change.hh"
@@ -17,9 +18,10 @@ json::Value string_map(const Node& mapping) {
 }
 
 json::Value labels_of(const Project& project, const Node& resource, const char* label,
-                      const std::string& key) {
+                      const std::string& key, const std::string& hash) {
     std::map<std::string, std::string> labels = resource_labels(project, resource);
     labels[label] = key;
+    labels[labels::config_hash] = hash;
     labels[labels::config] = json::dump(to_sorted_json(resource_config(resource)));
     return labels;
 }
@@ -27,7 +29,8 @@ json::Value labels_of(const Project& project, const Node& resource, const char* 
 json::Value network_request(const Project& project, const std::string& key, const Node& network) {
     json::Object body{{"Name", network["name"].text},
                       {"CheckDuplicate", true},
-                      {"Labels", labels_of(project, network, labels::network, key)}};
+                      {"Labels", labels_of(project, network, labels::network, key,
+                                           docker_network_hash(network))}};
     if (!network["driver"].text.empty()) body["Driver"] = network["driver"].text;
     if (network.find("driver_opts")) body["Options"] = string_map(network["driver_opts"]);
     if (network["internal"].is_true()) body["Internal"] = true;
@@ -73,7 +76,7 @@ void keep_or_recreate(client::Client& daemon, const Work& work, const Project& p
                       const Member& member, const json::Value& found, bool dry_run) {
     if (label_of(found, labels::project) != project.name) return;
     const std::string changes =
-        changes_since(label_of(found, labels::config), resource_config(member.value));
+        resource_changes(found, member.value, docker_network_hash(member.value));
     if (changes.empty()) return;
     const std::string& name = member.value["name"].text;
     work.reporter->event("Network", name, "Recreate (" + changes + ")");
@@ -93,6 +96,13 @@ bool is_ours(const json::Value& resource, const std::string& directory) {
 }
 
 }  // namespace
+
+std::string resource_changes(const json::Value& found, const Node& now, const std::string& hash) {
+    const std::string before = label_of(found, labels::config);
+    if (!before.empty()) return changes_since(before, resource_config(now));
+    const std::string other = label_of(found, labels::config_hash);
+    return other.empty() || other == hash ? "" : "docker compose made it of another definition";
+}
 
 std::string label_of(const json::Value& resource, const char* name) {
     const json::Value& value = resource["Labels"][name];
@@ -154,7 +164,8 @@ void ensure_volumes(client::Client& daemon, const Work& work, const Project& pro
         }
         work.reporter->event("Volume", name, "Creating");
         json::Object body{{"Name", name},
-                          {"Labels", labels_of(project, member.value, labels::volume, member.key)}};
+                          {"Labels", labels_of(project, member.value, labels::volume, member.key,
+                                               docker_volume_hash(member.value))}};
         if (!member.value["driver"].text.empty()) body["Driver"] = member.value["driver"].text;
         if (member.value.find("driver_opts"))
             body["DriverOpts"] = string_map(member.value["driver_opts"]);

@@ -56,6 +56,9 @@ void ensure_networks(client::Client& daemon, const Work& work, const Project& pr
 void ensure_volumes(client::Client& daemon, const Work& work, const Project& project, bool dry_run);
 /// What the daemon has at `path`: null when nothing is there.
 json::Value find_resource(client::Client& daemon, const std::string& path);
+/// Why a network or a volume is not what `now` says; "" when it is or nobody knows. `hash` is
+/// docker compose's of `now`.
+std::string resource_changes(const json::Value& found, const Node& now, const std::string& hash);
 /// A label of a network or a volume, "" when it has none of that name.
 std::string label_of(const json::Value& resource, const char* name);
 void remove_networks(client::Client& daemon, const Work& work, const std::string& project,
