@@ -30,7 +30,7 @@ namespace {
 
 constexpr int channel = 3;
 constexpr std::size_t largest_message = 1 << 20;
-constexpr int idle_ms = 20'000;  ///< without a client until we offer to end
+constexpr int idle_ms = 10'000;  ///< without a client until we offer to end
 
 /// hulld at the other end of the channel.
 class ChannelDaemon final : public Daemon {

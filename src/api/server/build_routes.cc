@@ -185,6 +185,7 @@ void build_image(Call& call) {
             ErrorKind::unsupported,
             "--squash is not supported: a last stage FROM scratch with COPY --from does it");
     const json::Value extra = parse_extra(call);
+    confine_build(call, extra);
     build::BuildRequest request = parse_build(call);
     add_extra(request, extra);
     StopEvent& stop = call.exchange.stop_event();

@@ -8,6 +8,7 @@
 #include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <cerrno>
 
 namespace hull::server {
@@ -50,10 +51,29 @@ void BuildkitGate::start() {
 
 void BuildkitGate::hand_over(const json::Value& message, std::span<const int> descriptors) {
     const std::string text = json::dump(message);
-    const std::lock_guard lock(mutex_);
-    start();
-    sys::send_with_fds(channel_.get(), text, descriptors);
-    ++handed_;
+    std::unique_lock lock(mutex_);
+    for (int attempt = 1;; ++attempt) {
+        start();
+        try {
+            sys::send_with_fds(channel_.get(), text, descriptors);
+            ++handed_;
+            return;
+        } catch (const Error&) {
+            if (attempt == 2) throw;
+        }
+        // It has died, which watch() is about to see.
+        ended_.wait(lock, [this] { return !channel_; });
+    }
+}
+
+bool BuildkitGate::is_own(const Path& path) const {
+    const auto is_in = [&](const Path& root) {
+        const Path directory = join(root, "buildkit") + "/";
+        const std::string name = path.substr(std::min(directory.size(), path.size()));
+        return path.starts_with(directory) && !name.empty() && name != ".." &&
+               name.find('/') == std::string::npos;
+    };
+    return is_in(options_.data_root) || is_in(options_.exec_root);
 }
 
 void BuildkitGate::forget_contexts() {
@@ -73,7 +93,7 @@ void BuildkitGate::watch(int channel) {
             if (want == "end") {
                 const std::lock_guard lock(mutex_);
                 if (message["taken"].as_int() != handed_) continue;  // one is on its way
-                break;
+                return forget_process();
             }
             take(message, std::move(received.fds));
         } catch (const Error& error) {
@@ -81,10 +101,16 @@ void BuildkitGate::watch(int channel) {
         }
     }
     const std::lock_guard lock(mutex_);
+    forget_process();
+}
+
+/// With the mutex held: nothing may be handed over in between.
+void BuildkitGate::forget_process() {
     channel_.reset();
     constexpr int goodbye_ms = 2000;
     if (!process_->wait_for(goodbye_ms)) process_->signal(SIGKILL);
     process_.reset();
+    ended_.notify_all();
 }
 
 void BuildkitGate::take(const json::Value& message, std::vector<Fd> fds) {

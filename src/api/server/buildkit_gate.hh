@@ -4,6 +4,7 @@
 #include "base/json.hh"
 #include "base/process.hh"
 
+#include <condition_variable>
 #include <functional>
 #include <mutex>
 #include <optional>
@@ -33,18 +34,22 @@ public:
 
     /// `message` says what the descriptors are. Starts hull-buildkit when it is not there. Throws.
     void hand_over(const json::Value& message, std::span<const int> descriptors);
+    /// Whether a path is hull-buildkit's own: it may name no other.
+    bool is_own(const Path& path) const;
     /// Removes what clients sent for builds that have ended.
     void forget_contexts();
 
 private:
     void start();
     void watch(int channel);
+    void forget_process();
     void take(const json::Value& message, std::vector<Fd> fds);
     void send_listener(std::int64_t number);
 
     const Options options_;
     Serve serve_;
     std::mutex mutex_;
+    std::condition_variable ended_;
     Fd channel_;
     std::optional<Process> process_;
     std::thread watcher_;

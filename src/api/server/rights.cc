@@ -1,5 +1,6 @@
 #include "api/server/rights.hh"
 
+#include "api/server/buildkit_gate.hh"
 #include "api/server/call.hh"
 #include "api/types/container.hh"
 #include "api/types/exec.hh"
@@ -260,6 +261,20 @@ void confine(const Call& call, api::CreateRequest& request) {
 void confine(const Call& call, const api::ExecCreateRequest& request) {
     const Door* const door = find_door(call);
     if (door && door->rights == Rights::own && request.privileged) refuse("Privileged");
+}
+
+void confine_build(const Call& call, const json::Value& extra) {
+    const Door* const door = find_door(call);
+    if (!door || door->rights != Rights::build) return;
+    std::vector<std::string> paths;
+    if (extra["context"].is_string()) paths.push_back(extra["context"].as_string());
+    for (const auto& [id, socket] : extra["ssh"].as_string_map()) paths.push_back(socket);
+    if (extra["contexts"].is_object())
+        for (const auto& [name, value] : extra["contexts"].as_object())
+            if (value["directory"].is_string()) paths.push_back(value["directory"].as_string());
+    for (const std::string& path : paths)
+        if (!call.services.buildkit->is_own(path))
+            throw Error(ErrorKind::forbidden, "{} is no part of a build", path);
 }
 
 std::string owner_filter(const Call& call) {

@@ -1,6 +1,7 @@
 #pragma once
 #include "base/fd.hh"
 #include "base/file.hh"
+#include "base/json.hh"
 
 #include <sys/types.h>
 
@@ -42,6 +43,9 @@ void check_rights(const Call& call, std::string_view pattern);
 /// caller's. Throws forbidden naming the member.
 void confine(const Call& call, api::CreateRequest& request);
 void confine(const Call& call, const api::ExecCreateRequest& request);
+/// For hull-buildkit: refuses directories and sockets that are not its own in what a build asks for
+/// beyond Docker's parameters.
+void confine_build(const Call& call, const json::Value& extra);
 /// The label that lists are limited to; "" without a limit.
 std::string owner_filter(const Call& call);
 
