@@ -5,7 +5,7 @@ Every engine gets a fresh daemon and store of its own under --scratch (a real fi
 loop ext4 is best). Engines take turns round by round; a cell is the median [smallest] of its rounds and the ratio of
 the engine to hull. Networks are `none` but for the topics net and bridge, measured in a network namespace of their own. Root only.
 Usage: bench.py [--engines hull,docker,podman] [--rounds N] [--scratch DIR] [--floor PROGRAM] [TOPIC...]
-Topics: run exec scale memory load registry ps log compose build daemon net bridge (all but net and bridge when none is given).
+Topics: run exec everyday scale memory load registry log compose build net bridge (all but net and bridge when none is given).
 Issue 4 at a glance: ./dev bench --floor FLOOR net bridge
 Issue 6: ./dev bench --engines hull,docker build; one case of one builder: ./dev bench --engines hull --builders hull --cases cold build"""
 import argparse, http.client, json, os, pathlib, shutil, signal, socket, statistics, subprocess, sys, tempfile, time
@@ -600,7 +600,46 @@ def topic_build(table, engines, options):
             b.close()
 
 
-TOPICS = {"compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry,
+def topic_everyday(table, engines, options):
+    """Everyday commands with 200 containers and 200 images, and how much longer each takes than the API call behind it."""
+    calls = {
+        "version": "/version", "info": "/info", "ps": "/containers/json", "ps -a": "/containers/json?all=1", "ps -s": "/containers/json?size=1",
+        "images": "/images/json", "system df": "/system/df", "inspect n7": "/containers/n7/json", "image inspect busybox": "/images/busybox/json",
+        "history busybox": "/images/busybox/history", "network ls": "/networks", "volume ls": "/volumes", "logs n7": "/containers/n7/logs?stdout=1&stderr=1",
+        "top n7": "/containers/n7/top", "port n7": "/containers/n7/json", "diff n7": "/containers/n7/changes", "wait gone": None, "tag busybox other": None,
+        "rename gone gone2": None, "rename gone2 gone": None, "exec n7 true": None,
+    }
+    chosen = [e for e in engines if e.daemon]
+    with tempfile.TemporaryDirectory(dir=options.scratch) as where:
+        for e in chosen:
+            for i in range(200):
+                with open(where + "/content", "w") as file:
+                    file.write(f"{i}\n" * 2000)
+                subprocess.run(["tar", "-C", where, "-cf", where + "/layer.tar", "content"], check=True)
+                e.run("import", where + "/layer.tar", f"image{i}:1")
+            start_many(e, 200)
+            e.run("run", "--name", "gone", "--network", "none", "busybox", "true")
+    for e in chosen:
+        e.get("/system/df")  # what is looked at once and remembered
+
+    def one(e):
+        for command, path in calls.items():
+            wall = 1000 * e.run(*command.split())
+            table.add(f"{command} [ms]", e, wall)
+            if not path or e.name != "hull":
+                continue
+            begin = now()
+            e.get("/v1.50" + path)
+            table.add(f"{command}: more than the call [ms]", e, wall - 1000 * (now() - begin))
+    rounds(chosen, options.rounds * 3, one)
+    for e in chosen:
+        e.clear()
+        for at in range(0, 200, 50):
+            e.run("rmi", *[f"image{i}:1" for i in range(at, at + 50)])
+        e.run("rmi", "other")
+
+
+TOPICS = {"everyday": topic_everyday, "compose": topic_compose, "run": topic_run, "exec": topic_exec, "scale": topic_scale, "load": topic_load, "registry": topic_registry,
           "log": topic_log, "memory": topic_memory, "net": topic_net, "bridge": topic_bridge, "build": topic_build}
 
 

@@ -26,6 +26,8 @@ constexpr Known table[] = {
      "make room: hull system df shows what takes it, hull system prune what is not used"},
     {"no space", "disk-full",
      "make room: hull system df shows what takes it, hull system prune what is not used"},
+    {"too many connections: * are open", "too-many-connections",
+     "end clients that listen (events, logs -f), or raise the daemon's limit of open files"},
     {"Too many open files", "too-many-files", "raise the daemon's limit of open files"},
     {"is more than * allows, which is *", "not-your-right",
      "ask on the daemon's main socket, or have hulld give this one more rights"},

@@ -1,3 +1,4 @@
+#include "base/advice.hh"
 #include "base/error.hh"
 #include "base/sys.hh"
 #include "cli/attached.hh"
@@ -64,6 +65,17 @@ api::ExecCreateRequest make_request(Session& session, const Arguments& arguments
     return request;
 }
 
+/// What to do next when the command was not even started: all its output is one line of the
+/// daemon's then, of a known kind.
+void complain_about_start(const Session& session, std::string_view output) {
+    const std::size_t end = output.find_first_of("\r\n");
+    if (end == std::string_view::npos || output.find_last_not_of("\r\n") > end) return;
+    const Error error(ErrorKind::internal, "{}", output.substr(0, end));
+    if (find_advice(error.kind(), error.message()).code == find_advice(error.kind(), "").code)
+        return;
+    if (const std::string next = session.next_line(error); !next.empty()) session.complain(next);
+}
+
 int run_attached(Session& session, const std::string& id, const api::ExecCreateRequest& request) {
     client::Client& daemon = session.daemon();
     api::ExecStartRequest start;
@@ -87,6 +99,11 @@ int run_attached(Session& session, const std::string& id, const api::ExecCreateR
     plan.on_resize = [&] {
         if (request.tty) resize(daemon, id);
     };
+    std::string head;  // of the output: the daemon says there why nothing has run
+    plan.on_output = [&](std::string_view bytes) {
+        constexpr std::size_t longest_reason = 4096;
+        if (head.size() < longest_reason) head += bytes;
+    };
     const StreamEnd end = stream(connection, plan);
     raw.reset();
     if (end == StreamEnd::detached) {
@@ -95,7 +112,9 @@ int run_attached(Session& session, const std::string& id, const api::ExecCreateR
     }
     if (end == StreamEnd::broken) return 1;
     const api::ExecInspect ended = Session::from_daemon([&] { return daemon.inspect_exec(id); });
-    return static_cast<int>(ended.exit_code.value_or(0));
+    const int code = static_cast<int>(ended.exit_code.value_or(0));
+    if (code == 126 || code == 127) complain_about_start(session, head);
+    return code;
 }
 
 int run(Invocation& call) {

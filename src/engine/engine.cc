@@ -73,11 +73,8 @@ void Engine::attach_container(const std::string& name, const AttachOptions& opti
                               const Upgrade& upgrade) {
     implementation_->attach(name, options, upgrade);
 }
-void Engine::container_logs(const std::string& name, const task::LogQuery& query,
-                            const std::function<void(bool)>& begin,
-                            const std::function<bool(const task::LogLine&)>& sink,
-                            StopEvent& stop) {
-    implementation_->logs(name, query, begin, sink, stop);
+FollowedLog Engine::container_logs(const std::string& name, const task::LogQuery& query) {
+    return implementation_->logs(name, query);
 }
 std::map<std::string, std::string> Engine::container_log_attributes(const std::string& name) {
     return implementation_->container_log_attributes(name);
@@ -163,10 +160,8 @@ void Engine::disconnect_network(const std::string& network, const std::string& c
 }
 api::SystemInfo Engine::info() { return implementation_->info(); }
 api::SystemVersion Engine::version() { return implementation_->version(); }
-void Engine::stream_events(const EventQuery& query, const std::function<void()>& begin,
-                           const std::function<bool(const api::EventMessage&)>& sink,
-                           StopEvent& stop) {
-    implementation_->events.stream(query, begin, sink, stop);
+std::unique_ptr<EventFeed> Engine::follow_events(const EventQuery& query) {
+    return implementation_->events.follow(query);
 }
 void Engine::publish_event(std::string_view type, std::string_view action,
                            const std::string& actor_id,

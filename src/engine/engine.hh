@@ -35,11 +35,13 @@ namespace hull::store {
 class Store;
 }
 namespace hull::task {
-struct LogLine;
 struct LogQuery;
 }  // namespace hull::task
 
 namespace hull::engine {
+
+class EventFeed;
+struct FollowedLog;
 
 struct FsckReport;
 class Secrets;
@@ -90,6 +92,7 @@ struct ListOptions {
     bool size = false;
     int limit = 0;  ///< newest `limit`, running or not; 0: no limit
     Filters filters;
+    bool brief = false;  ///< without labels, networks, mounts and annotations
 };
 
 struct WaitResult {
@@ -247,11 +250,8 @@ public:
     /// Returns once the socket is handed over: to the shim, or kept for the next start.
     void attach_container(const std::string& name, const AttachOptions& options,
                           const Upgrade& upgrade);
-    /// Blocks until the log ends, `sink` returns false, or `stop`. `begin` is called once before
-    /// the first line, with whether the container has a terminal.
-    void container_logs(const std::string& name, const task::LogQuery& query,
-                        const std::function<void(bool terminal)>& begin,
-                        const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
+    /// The log there is, and what comes until the container ends; see feeds.hh.
+    FollowedLog container_logs(const std::string& name, const task::LogQuery& query);
     /// What each entry of its log carries besides the text, for `logs --details`.
     std::map<std::string, std::string> container_log_attributes(const std::string& name);
     void resize_container(const std::string& name, unsigned short rows, unsigned short columns);
@@ -339,10 +339,8 @@ public:
     void shut_down(int timeout_s);
     api::SystemInfo info();
     api::SystemVersion version();
-    /// Calls `sink` with each event until it returns false, `until` has
-    /// passed, or `stop`. `begin` is called once before the first event.
-    void stream_events(const EventQuery& query, const std::function<void()>& begin,
-                       const std::function<bool(const api::EventMessage&)>& sink, StopEvent& stop);
+    /// The events of `query`; see feeds.hh. Throws invalid_argument "invalid filter 'x'".
+    std::unique_ptr<EventFeed> follow_events(const EventQuery& query);
     /// Publishes an event of another noun, for example type "image", action "tag".
     void publish_event(std::string_view type, std::string_view action, const std::string& actor_id,
                        const std::map<std::string, std::string>& attributes);

@@ -18,6 +18,7 @@
 
 #include <fcntl.h>
 #include <gtest/gtest.h>
+#include <sys/eventfd.h>
 
 #include <algorithm>
 #include <csignal>
@@ -742,15 +743,15 @@ TEST(Events, SinceReplaysAndUntilEnds) {
     query.since_ns = 0;
     query.until_ns = now_ns() + 1000;
     std::string seen;
-    StopEvent stop;
-    bus.stream(
-        query, [] {},
-        [&](const api::EventMessage& event) {
-        seen += event.action + " ";
+    auto feed = bus.follow(query);
+    EXPECT_EQ(bus.listeners(), 1);
+    const auto sink = [&](const PublishedEvent& event) {
+        seen += event.message.action + " ";
         return true;
-        },
-        stop);
+    };
+    while (feed->advance(sink) != Progress::ended) continue;
     EXPECT_EQ(seen, "create start die ");
+    feed.reset();
     EXPECT_EQ(bus.listeners(), 0);
 }
 
@@ -775,19 +776,35 @@ std::vector<api::EventMessage> events_of_slow_listener(EventBus& bus, int later)
     EventQuery query;
     query.since_ns = 0;
     std::vector<api::EventMessage> seen;
-    StopEvent stop;
     bus.publish(make_event("first", {}));
-    bus.stream(
-        query, [] {},
-        [&](const api::EventMessage& event) {
-        seen.push_back(event);
+    const auto feed = bus.follow(query);
+    const auto sink = [&](const PublishedEvent& event) {
+        seen.push_back(event.message);
         if (seen.size() == 1)
             for (int i = 0; i < later; ++i)
                 bus.publish(make_event(i + 1 < later ? "x" : "end", {}));
-        return event.action != "end";
-        },
-        stop);
+        return event.message.action != "end";
+    };
+    while (feed->advance(sink) != Progress::ended) continue;
     return seen;
+}
+
+TEST(Events, ABellIsHeardOnceUntilTheListenerLooks) {
+    EventBus bus;
+    const auto feed = bus.follow({});
+    const Fd wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
+    Bell::Listener listener(feed->bell(), wakeup.get());
+    EXPECT_FALSE(listener.take());
+    for (int i = 0; i < 3; ++i) bus.publish(make_event("start", {}));
+    eventfd_t count = 0;
+    EXPECT_EQ(::eventfd_read(wakeup.get(), &count), 0);
+    EXPECT_EQ(count, 1U);
+    EXPECT_TRUE(listener.take());
+    EXPECT_FALSE(listener.take());
+    int seen = 0;
+    const auto sink = [&](const PublishedEvent&) { return ++seen > 0; };
+    EXPECT_EQ(feed->advance(sink), Progress::idle);
+    EXPECT_EQ(seen, 3);
 }
 
 TEST(Events, SlowListenerGetsAllFromTheLog) {
@@ -833,7 +850,8 @@ TEST(Events, LogKeepsTwoSegments) {
     const TemporaryDirectory directory;
     EventLog log(directory.path(), 1000);
     api::EventMessage event = make_event("start", {});
-    for (event.sequence = 1; event.sequence <= 100; ++event.sequence) log.append(event);
+    for (event.sequence = 1; event.sequence <= 100; ++event.sequence)
+        log.append(json::dump(to_json(event)) + "\n");
     const auto tail = log.read_tail(1000);
     ASSERT_FALSE(tail.empty());
     EXPECT_GT(tail.front().sequence, 50U);

@@ -61,7 +61,7 @@ void EventLog::open_segment() {
     }
 }
 
-void EventLog::append(const api::EventMessage& event) {
+void EventLog::append(std::string_view line) {
     std::lock_guard lock(mutex_);
     try {
         if (size_ >= segment_bytes_ || !file_) {
@@ -70,7 +70,6 @@ void EventLog::append(const api::EventMessage& event) {
                 throw_errno(errno, "renaming {}", newer_);
             open_segment();
         }
-        const std::string line = json::dump(to_json(event)) + "\n";
         sys::write_all(file_.get(), line);
         size_ += line.size();
         has_failed_ = false;

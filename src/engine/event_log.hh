@@ -6,6 +6,7 @@
 #include <cstdint>
 #include <mutex>
 #include <string>
+#include <string_view>
 #include <vector>
 
 namespace hull::engine {
@@ -18,9 +19,9 @@ public:
     static constexpr std::uint64_t standard_segment_bytes = 1 << 20;
     explicit EventLog(const Path& directory, std::uint64_t segment_bytes = standard_segment_bytes);
 
-    /// Never throws: a full disk must not stop what the event tells of. What could not be written
-    /// is missing when it is read.
-    void append(const api::EventMessage& event);
+    /// `line` is an event's JSON and a newline. Never throws: a full disk must not stop what the
+    /// event tells of. What could not be written is missing when it is read.
+    void append(std::string_view line);
     /// Up to `limit` events from the number `first` on, in order.
     std::vector<api::EventMessage> read(std::uint64_t first, std::size_t limit) const;
     /// The last events without a hole, at most `limit`.

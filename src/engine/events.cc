@@ -3,17 +3,20 @@
 #include "base/error.hh"
 #include "base/time.hh"
 
-#include <poll.h>
-#include <sys/eventfd.h>
-
 #include <algorithm>
 #include <iterator>
+#include <string>
+#include <utility>
 
 namespace hull::engine {
 
 namespace {
 
 constexpr std::size_t ring_size = 1024;
+constexpr std::size_t text_bytes = 1 << 20;
+/// A listener gets this at once: one that does not take it makes us keep it.
+constexpr std::size_t batch_bytes = 8 << 10;
+constexpr std::size_t log_events = 64;
 
 constexpr std::string_view filter_names[] = {
     "config", "container", "daemon", "event",  "image",   "label", "network",
@@ -48,6 +51,13 @@ bool actor_matches(const api::EventMessage& event, const std::string& type,
     return other && (*other == wanted || (type == "image" && other->starts_with(wanted + ":")));
 }
 
+std::string to_line(const api::EventMessage& event) { return json::dump(to_json(event)) + "\n"; }
+
+PublishedEvent make_published(api::EventMessage event) {
+    std::string line = to_line(event);
+    return {std::move(event), std::move(line)};
+}
+
 bool filter_matches(const api::EventMessage& event, const std::string& name,
                     const std::string& wanted) {
     if (name == "event") return action_matches(event, wanted);
@@ -78,11 +88,84 @@ bool matches(const api::EventMessage& event, const Filters& filters) {
     });
 }
 
+/// A listener's place in the row of events.
+class EventBus::Feed final : public EventFeed {
+public:
+    Feed(EventBus& bus, const EventQuery& query) : bus_(bus), query_(query) {
+        std::lock_guard lock(bus.mutex_);
+        next_ = bus.first_wanted(query);
+        ++bus.listeners_;
+    }
+    ~Feed() override { --bus_.listeners_; }
+
+    Progress advance(const Sink& sink) override {
+        const BatchPointer batch = bus_.next_batch(next_);
+        // What was lost before we came is no news.
+        const bool is_news = !std::exchange(is_first_, false);
+        if (batch->first > next_ && is_news)
+            if (!sink(make_gap(batch->first - next_))) return Progress::ended;
+        next_ = batch->end;
+        for (const PublishedEvent& event : batch->events)
+            if (is_wanted(event.message) && !sink(event)) return Progress::ended;
+        if (!batch->is_last) return Progress::more;
+        return query_.until_ns && *query_.until_ns <= now_ns() ? Progress::ended : Progress::idle;
+    }
+    std::shared_ptr<Bell> bell() const override { return bus_.bell_; }
+    std::optional<std::int64_t> until_ns() const override { return query_.until_ns; }
+
+private:
+    /// Nobody knows what was in it, so it is for all.
+    static PublishedEvent make_gap(std::uint64_t missed) {
+        api::EventMessage gap;
+        gap.type = "daemon";
+        gap.action = "gap";
+        gap.actor.attributes["missed"] = std::to_string(missed);
+        gap.time_ns = now_ns();
+        return make_published(std::move(gap));
+    }
+
+    bool is_wanted(const api::EventMessage& event) const {
+        if (query_.since_ns && event.time_ns < *query_.since_ns) return false;
+        if (query_.until_ns && event.time_ns > *query_.until_ns) return false;
+        return matches(event, query_.filters);
+    }
+
+    EventBus& bus_;
+    const EventQuery query_;
+    std::uint64_t next_ = 0;  ///< number
+    bool is_first_ = true;
+};
+
+std::unique_ptr<EventFeed> EventBus::follow(const EventQuery& query) {
+    check_event_filters(query.filters);
+    return std::make_unique<Feed>(*this, query);
+}
+
 void EventBus::keep_in(const Path& directory) {
     std::lock_guard lock(mutex_);
     log_ = std::make_unique<EventLog>(directory);
-    for (api::EventMessage& event : log_->read_tail(ring_size)) ring_.push_back(std::move(event));
-    if (!ring_.empty()) first_number_ = ring_.front().sequence;
+    for (const api::EventMessage& event : log_->read_tail(ring_size)) {
+        if (ring_.empty()) first_number_ = event.sequence;
+        keep(to_line(event), event.time_ns);
+    }
+}
+
+/// With mutex_ held. What is over the limits goes, in one move for many events.
+void EventBus::keep(std::string_view line, std::int64_t time_ns) {
+    if (text_.capacity() < text_bytes) text_.reserve(text_bytes);
+    const auto forget_first = [&] {
+        ring_.pop_front();
+        ++first_number_;
+    };
+    if (ring_.size() == ring_size) forget_first();
+    if (text_.size() + line.size() > text_bytes) {
+        while (!ring_.empty() && ring_.front().begin < text_bytes / 2) forget_first();
+        const std::size_t gone = ring_.empty() ? text_.size() : ring_.front().begin;
+        text_.erase(0, gone);
+        for (Place& place : ring_) place.begin -= gone;
+    }
+    ring_.push_back({text_.size(), line.size(), time_ns});
+    text_ += line;
 }
 
 void EventBus::publish(api::EventMessage event) {
@@ -91,18 +174,11 @@ void EventBus::publish(api::EventMessage event) {
     event.time_ns = now_ns();
     if (!ring_.empty()) event.time_ns = std::max(event.time_ns, ring_.back().time_ns + 1);
     event.sequence = first_number_ + ring_.size();
-    if (log_) log_->append(event);
-    ring_.push_back(std::move(event));
-    if (ring_.size() > ring_size) {
-        ring_.pop_front();
-        ++first_number_;
-    }
-    for (const Fd& wakeup : wakeups_) ::eventfd_write(wakeup.get(), 1);
-}
-
-int EventBus::listeners() {
-    std::lock_guard lock(mutex_);
-    return static_cast<int>(wakeups_.size());
+    const std::string line = to_line(event);
+    if (log_) log_->append(line);
+    keep(line, event.time_ns);
+    newest_.reset();
+    bell_->ring();
 }
 
 /// Where a listener begins: with what comes, or in the ring, or before it in the log.
@@ -112,83 +188,43 @@ std::uint64_t EventBus::first_wanted(const EventQuery& query) {
     return ring_has_all || !log_ ? first_number_ : 1;
 }
 
-/// The events from `next` on, which moves behind them. Lost ones are told of, unless they were
-/// before the listener came (`is_first`).
-EventBus::Batch EventBus::next_batch(std::uint64_t& next, bool is_first) {
-    Batch batch;
-    std::uint64_t in_memory = 0;
+/// The events from `next` on, or from the first later one that is not lost.
+EventBus::BatchPointer EventBus::next_batch(std::uint64_t next) {
+    auto batch = std::make_shared<Batch>();
+    std::vector<std::string> lines;
     {
         std::lock_guard lock(mutex_);
-        in_memory = first_number_;
-        if (next >= in_memory || !log_) {
-            const std::uint64_t skipped = std::max(next, in_memory) - in_memory;
-            batch.events.assign(ring_.begin() + static_cast<std::ptrdiff_t>(skipped), ring_.end());
-            batch.is_last = true;
+        if (newest_ && newest_->first == next) return newest_;
+        const std::uint64_t end = first_number_ + ring_.size();
+        batch->first = batch->end = std::max(next, first_number_);
+        if (next >= first_number_ || !log_) {
+            std::size_t bytes = 0;
+            std::uint64_t number = batch->first;
+            for (; number < end && bytes < batch_bytes; ++number) {
+                const Place& place = ring_[number - first_number_];
+                lines.push_back(text_.substr(place.begin, place.size));
+                bytes += place.size;
+            }
+            batch->end = std::max(batch->first, number);
+            batch->is_last = number >= end;
         }
     }
-    // Not under the lock: publishers do not wait for a disk.
-    if (!batch.is_last) batch.events = log_->read(next, ring_size);
-    const std::uint64_t found =
-        batch.events.empty() ? std::max(next, in_memory) : batch.events.front().sequence;
-    const std::uint64_t missed = found - next;
-    next = batch.events.empty() ? found : batch.events.back().sequence + 1;
-    if (missed > 0 && !is_first) {
-        api::EventMessage gap;
-        gap.type = "daemon";
-        gap.action = "gap";
-        gap.actor.attributes["missed"] = std::to_string(missed);
-        gap.time_ns = now_ns();
-        batch.events.insert(batch.events.begin(), std::move(gap));
+    // Neither the disk nor the parser is waited for by publishers.
+    for (std::string& line : lines)
+        batch->events.push_back(
+            {api::parse<api::EventMessage>(json::parse(line)), std::move(line)});
+    if (next < batch->first && log_) {
+        for (api::EventMessage& event : log_->read(next, log_events))
+            batch->events.push_back(make_published(std::move(event)));
+        if (!batch->events.empty()) {
+            batch->first = batch->events.front().message.sequence;
+            batch->end = batch->events.back().message.sequence + 1;
+        }
     }
+    std::lock_guard lock(mutex_);
+    if (batch->is_last && batch->first == next && batch->end == first_number_ + ring_.size())
+        newest_ = batch;
     return batch;
-}
-
-void EventBus::stream(const EventQuery& query, const std::function<void()>& begin,
-                      const std::function<bool(const api::EventMessage&)>& sink, StopEvent& stop) {
-    check_event_filters(query.filters);
-    Fd own_wakeup(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK));
-    if (!own_wakeup) throw_errno(errno, "eventfd");
-    std::list<Fd>::iterator wakeup;
-    std::uint64_t next = 0;
-    {
-        std::lock_guard lock(mutex_);
-        wakeup = wakeups_.insert(wakeups_.end(), std::move(own_wakeup));
-        next = first_wanted(query);
-    }
-    struct Unsubscribe {
-        EventBus& bus;
-        std::list<Fd>::iterator position;
-        ~Unsubscribe() {
-            std::lock_guard lock(bus.mutex_);
-            bus.wakeups_.erase(position);
-        }
-    } unsubscribe{*this, wakeup};
-    const auto is_wanted = [&](const api::EventMessage& event) {
-        if (event.sequence == 0) return true;  // a gap, of which nobody knows what was in it
-        if (query.since_ns && event.time_ns < *query.since_ns) return false;
-        if (query.until_ns && event.time_ns > *query.until_ns) return false;
-        return matches(event, query.filters);
-    };
-
-    begin();
-    for (bool is_first = true;; is_first = false) {
-        const Batch batch = next_batch(next, is_first);
-        for (const api::EventMessage& event : batch.events)
-            if (is_wanted(event) && !sink(event)) return;
-        if (!batch.is_last) continue;
-
-        int timeout_ms = -1;
-        if (query.until_ns) {
-            std::int64_t left_ns = *query.until_ns - now_ns();
-            if (left_ns <= 0) return;
-            timeout_ms = static_cast<int>(std::min<std::int64_t>(left_ns / 1'000'000 + 1, 60'000));
-        }
-        pollfd polled[] = {{wakeup->get(), POLLIN, 0}, {stop.fd(), POLLIN, 0}};
-        ::poll(polled, std::size(polled), timeout_ms);
-        if (stop.requested()) return;
-        eventfd_t count = 0;
-        ::eventfd_read(wakeup->get(), &count);
-    }
 }
 
 }  // namespace hull::engine

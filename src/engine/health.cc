@@ -275,7 +275,14 @@ void Engine::Implementation::take_probe_result(const std::string& id, std::uint6
     if (has_turned)
         publish(*record, fmt::format("health_status: {}", to_string(record->state.health->status)));
     if (has_turned && record->state.health->status == Health::Status::unhealthy)
-        act_on_unhealthy(*record, ticket);
+        prober_.run_aside([this, record, ticket] {
+            try {
+                act_on_unhealthy(*record, ticket);
+            } catch (const Error& error) {  // it has ended by itself, or been removed
+                log::warning("container {}: acting on its health: {}", record->name,
+                             error.message());
+            }
+        });
 }
 
 }  // namespace hull::engine

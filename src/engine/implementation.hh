@@ -5,6 +5,7 @@
 #include "engine/container.hh"
 #include "engine/engine.hh"
 #include "engine/events.hh"
+#include "engine/feeds.hh"
 #include "engine/files.hh"
 #include "engine/files_run.hh"
 #include "engine/host.hh"
@@ -19,6 +20,7 @@
 #include "image/images.hh"
 #include "network/networks.hh"
 #include "store/store.hh"
+#include "task/log_watch.hh"
 #include "task/task.hh"
 
 #include <atomic>
@@ -83,9 +85,7 @@ public:
     // streams.cc
     Waiter wait(const std::string& name, const std::string& condition);
     void attach(const std::string& name, const AttachOptions& options, const Upgrade& upgrade);
-    void logs(const std::string& name, const task::LogQuery& query,
-              const std::function<void(bool)>& begin,
-              const std::function<bool(const task::LogLine&)>& sink, StopEvent& stop);
+    FollowedLog logs(const std::string& name, const task::LogQuery& query);
     std::map<std::string, std::string> container_log_attributes(const std::string& name);
     void resize(const std::string& name, unsigned short rows, unsigned short columns);
 
@@ -221,7 +221,7 @@ private:
     /// and written as soon as that is possible. Until then the shim's files stand in for the row.
     void update_state(Container& container, const std::function<void(RunState&)>& change);
     /// The same without a row: for what may be lost with the daemon.
-    static void show_state(Container& container, const std::function<void(RunState&)>& change);
+    void show_state(Container& container, const std::function<void(RunState&)>& change);
     /// For `update_state`: a new run has begun.
     void begin_run(RunState& state, pid_t pid, unsigned long long start_time,
                    std::int64_t started_ns) const;
@@ -326,6 +326,7 @@ private:
     Locked<std::deque<Ended>> ended_;
     Locked<std::map<std::string, ExecPointer>> execs_;
 
+    task::LogWatch log_watch_;
     Cleaner cleaner_;
     Restarter restarter_;
     Prober prober_;

@@ -44,6 +44,25 @@ void Prober::run_later(std::int64_t delay_ns, Job job) {
     wake();
 }
 
+void Prober::run_aside(Job job) {
+    std::lock_guard lock(mutex_);
+    if (stopping_) return;
+    for (auto aside = asides_.begin(); aside != asides_.end();) {
+        if (!aside->has_ended || !aside->thread.joinable()) {
+            ++aside;
+            continue;
+        }
+        aside->thread.join();  // it has ended, all but its last step
+        aside = asides_.erase(aside);
+    }
+    Aside& aside = asides_.emplace_back();
+    aside.thread = std::thread([this, &aside, job = std::move(job)] {
+        job();
+        std::lock_guard ended(mutex_);
+        aside.has_ended = true;
+    });
+}
+
 void Prober::watch(Probe probe) {
     std::lock_guard lock(mutex_);
     if (stopping_) return;
@@ -85,6 +104,9 @@ void Prober::stop() {
     work_.notify_all();
     for (std::thread& thread : threads_) thread.join();
     threads_.clear();
+    for (Aside& aside : asides_)
+        if (aside.thread.joinable()) aside.thread.join();
+    asides_.clear();
 }
 
 // ---------------------------------------------------------------- the threads; with mutex_ held

@@ -7,6 +7,7 @@
 #include <cstdint>
 #include <deque>
 #include <functional>
+#include <list>
 #include <map>
 #include <memory>
 #include <mutex>
@@ -29,6 +30,9 @@ public:
     using Job = std::function<void()>;
     /// `job` may block for seconds, and must not throw.
     void run_later(std::int64_t delay_ns, Job job);
+    /// For what may take as long as a container takes to end: it has a thread of its own, and no
+    /// probe waits for it. Must not throw.
+    void run_aside(Job job);
 
     struct Probe {
         std::string id;  ///< of its exec
@@ -76,6 +80,11 @@ private:
     Fd wakeup_;
     bool stopping_ = false;
     std::vector<std::thread> threads_;
+    struct Aside {
+        std::thread thread;
+        bool has_ended = false;
+    };
+    std::list<Aside> asides_;
 };
 
 }  // namespace hull::engine

@@ -61,6 +61,7 @@ void Engine::Implementation::show_state(Container& container,
     auto next = std::make_shared<Record>(*container.record);
     change(next->state);
     container.record = std::move(next);
+    log_watch_.ring(paths(container.id).logs);  // who follows its log asks whether it runs
 }
 
 void Engine::Implementation::update_state(Container& container,

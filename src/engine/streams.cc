@@ -103,7 +103,7 @@ void Engine::Implementation::write_past_logs(const Record& record, const AttachO
         sys::write_all(socket, terminal ? std::string(line.bytes) : frame(line.stream, line.bytes));
         return true;
         },
-        [] { return false; }, never);
+        never);
 }
 
 void Engine::Implementation::attach(const std::string& name, const AttachOptions& options,
@@ -168,24 +168,24 @@ void Engine::Implementation::on_detach(const std::string& id, const std::string&
         publish(*container->snapshot(), "exec_detach", {{"execID", exec_id}});
 }
 
-void Engine::Implementation::logs(const std::string& name, const task::LogQuery& query,
-                                  const std::function<void(bool)>& begin,
-                                  const std::function<bool(const task::LogLine&)>& sink,
-                                  StopEvent& stop) {
+FollowedLog Engine::Implementation::logs(const std::string& name, const task::LogQuery& query) {
     if (!query.use_stdout && !query.use_stderr)
         throw Error(ErrorKind::invalid_argument,
                     "Bad parameters: you must choose at least one stream");
-    ContainerPointer container = table_.get(name);
-    RecordPointer record = container->snapshot();
-    const std::string driver = readable_driver(record->definition->host.log_config);
-    if (driver == "none")
+    const ContainerPointer container = table_.get(name);
+    const RecordPointer record = container->snapshot();
+    task::LogFollower::Source source;
+    source.driver = readable_driver(record->definition->host.log_config);
+    if (source.driver == "none")
         throw Error(ErrorKind::unsupported, "configured logging driver does not support reading");
-    begin(record->definition->config.tty);
-    auto still_running = [&] {
-        RecordPointer now = container->snapshot();
+    source.directory = paths(container->id).logs;
+    source.bell = log_watch_.bell(source.directory);
+    const auto still_running = [container] {
+        const RecordPointer now = container->snapshot();
         return now->state.is_running() || now->state.phase == Phase::restarting;
     };
-    task::read_logs(driver, paths(container->id).logs, query, sink, still_running, stop);
+    return {record->definition->config.tty,
+            std::make_unique<task::LogFollower>(source, query, still_running)};
 }
 
 std::map<std::string, std::string> Engine::Implementation::container_log_attributes(

@@ -250,19 +250,21 @@ std::vector<api::ContainerSummary> Engine::Implementation::list(const ListOption
         summary.image_id = definition.image_id;
         summary.command = command_text(definition);
         summary.created = definition.created_ns / 1'000'000'000;
-        summary.labels = definition.config.labels;
-        summary.labels.null_when_empty = false;
         summary.state = to_string(record->state.phase);
         summary.status = status_text(record->state, now);
-        summary.network_mode = definition.host.network_mode;
-        summary.annotations = definition.host.annotations;
         const network::SandboxPointer sandbox = networks_.find_sandbox(definition.id);
         const bool is_running = record->state.is_running();
-        summary.networks = make_network_settings(definition, is_running, record->state.pid,
-                                                 sandbox.get(), networks_)
-                               .networks;
         summary.ports = make_port_list(definition, is_running, sandbox.get());
-        summary.mounts = definition.mounts;
+        if (!options.brief) {
+            summary.labels = definition.config.labels;
+            summary.network_mode = definition.host.network_mode;
+            summary.annotations = definition.host.annotations;
+            summary.networks = make_network_settings(definition, is_running, record->state.pid,
+                                                     sandbox.get(), networks_)
+                                   .networks;
+            summary.mounts = definition.mounts;
+        }
+        summary.labels.null_when_empty = false;
         if (options.size) {
             summary.size_rw = static_cast<std::int64_t>(tree_bytes(paths(definition.id).upper));
             summary.size_root_fs = *summary.size_rw;

@@ -9,6 +9,7 @@
 #include "http/parser.hh"
 
 #include <arpa/inet.h>
+#include <fcntl.h>
 #include <fmt/core.h>
 #include <malloc.h>
 #include <netinet/in.h>
@@ -17,6 +18,7 @@
 #include <pthread.h>
 #include <signal.h>
 #include <sys/epoll.h>
+#include <sys/mman.h>
 #include <sys/sendfile.h>
 #include <sys/socket.h>
 #include <sys/uio.h>
@@ -28,6 +30,7 @@
 #include <atomic>
 #include <cerrno>
 #include <condition_variable>
+#include <cstdint>
 #include <map>
 #include <set>
 #include <vector>
@@ -70,6 +73,24 @@ void start_thread(std::function<void()> body) {
     pthread_attr_destroy(&attributes);
     if (error != 0) throw Error(ErrorKind::unavailable, "starting a thread failed");
     (void)owned.release();
+}
+
+/// Gives back what the calling thread's stack has taken: the C library keeps stacks of ended
+/// threads as they are, 40 MB of them. Not worth a call but after a crowd.
+void release_stack() {
+    pthread_attr_t attributes;
+    if (::pthread_getattr_np(::pthread_self(), &attributes) != 0) return;
+    void* lowest = nullptr;
+    std::size_t size = 0;
+    ::pthread_attr_getstack(&attributes, &lowest, &size);
+    ::pthread_attr_destroy(&attributes);
+    // Below this frame nothing is in use; a page is left for the calls to come.
+    constexpr std::uintptr_t page = 4096;
+    const auto begin = reinterpret_cast<std::uintptr_t>(lowest);
+    const auto here = reinterpret_cast<std::uintptr_t>(__builtin_frame_address(0));
+    const std::uintptr_t end = (here & ~(page - 1)) - page;
+    if (here > begin && end > begin && here < begin + size)
+        ::madvise(lowest, end - begin, MADV_DONTNEED);
 }
 
 /// Writes all parts in as few calls as possible. Throws cancelled when the peer is gone.
@@ -242,9 +263,12 @@ struct Server::State {
     std::size_t most_connections = 0;  ///< since the last trim; guarded by `connections`
     std::condition_variable connection_ended;
     std::atomic<bool> stopping = false;
+    LingeringReplies lingering;
+    Fd spare{::open("/dev/null", O_RDONLY | O_CLOEXEC)};  ///< to accept one when all are taken
 
     void accept_one(const Listener& listener);
     void start_connection(Fd socket, int door, const Wrapper& wrapper);
+    void refuse(const Fd& socket);
     void prepare(Connection& connection);
     void serve(Connection& connection);
     void add_to_epoll(int fd, std::uint32_t events, std::uint64_t token) const {
@@ -264,6 +288,7 @@ public:
     struct Hooks {
         std::function<std::uint64_t(int, StopEvent&)> watch;
         std::function<void(int, std::uint64_t)> unwatch;
+        std::function<void(LingeringReplies::Connection, std::unique_ptr<LingeringReply>)> linger;
     };
 
     SocketExchange(Fd& socket, MessageReader& reader, const Hooks& hooks)
@@ -374,6 +399,13 @@ public:
         const std::string size = fmt::format("{:x}\r\n", bytes.size());
         send_parts(socket_.get(),
                    std::array{std::string_view(size), bytes, std::string_view("\r\n")});
+    }
+
+    void linger(std::unique_ptr<LingeringReply> reply) override {
+        end_helpers();
+        hijacked_ = true;
+        const bool over_unix = is_unix(socket_.get());
+        hooks_.linger({std::move(socket_), chunked_reply_, over_unix}, std::move(reply));
     }
 
     Fd hijack(const Headers& upgrade_headers) override {
@@ -561,9 +593,8 @@ void Server::State::serve(Connection& connection) {
     reader.set_silence_limit(limits.silence_ms);
     reader.set_idle_limit(limits.idle_ms);
     reader.set_bulk_silence_limit(limits.bulk_silence_ms);
-    const SocketExchange::Hooks hooks{
-        .watch =
-            [this](int fd, StopEvent& event) {
+    const SocketExchange::Hooks hooks{.watch =
+                                          [this](int fd, StopEvent& event) {
         auto guard = watches.lock();
         const std::uint64_t token = guard->next++;
         if (guard->stopping) {
@@ -576,14 +607,17 @@ void Server::State::serve(Connection& connection) {
         add_to_epoll(fd, is_unix(fd) ? EPOLLONESHOT : EPOLLONESHOT | EPOLLRDHUP, token);
         guard->events[token] = &event;
         return token;
-        },
-        .unwatch =
-            [this](int fd, std::uint64_t token) {
+                                      },
+                                      .unwatch =
+                                          [this](int fd, std::uint64_t token) {
         auto guard = watches.lock();
         guard->events.erase(token);
         ::epoll_ctl(epoll.get(), EPOLL_CTL_DEL, fd, nullptr);
-        },
-        };
+                                      },
+        .linger =
+            [this](LingeringReplies::Connection taken, std::unique_ptr<LingeringReply> reply) {
+        lingering.add(std::move(taken), std::move(reply));
+        }};
     for (;;) {
         try {
             if (!reader.read_header()) return;
@@ -610,20 +644,44 @@ void Server::State::serve(Connection& connection) {
     }
 }
 
+/// Answers a connection that there is no room for, on the accepting thread. What it has asked is
+/// read first: it would not see the answer if its request ran into a closed socket.
+void Server::State::refuse(const Fd& socket) {
+    constexpr int patience_ms = 1000;
+    std::array<char, 4096> sink;
+    if (sys::poll_one(socket.get(), POLLIN, patience_ms))
+        while (::recv(socket.get(), sink.data(), sink.size(), MSG_DONTWAIT) > 0) continue;
+    const std::string body =
+        json::dump(json::Object{
+            {"message",
+             fmt::format("too many connections: {} are open, and there is room for no more",
+                         connections.lock()->size() + lingering.size())}}) +
+        "\n";
+    const std::string reply = fmt::format(
+        "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
+        "Content-Type: application/json\r\nContent-Length: {}\r\n\r\n{}",
+        body.size(), body);
+    ::send(socket.get(), reply.data(), reply.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
+}
+
 void Server::State::accept_one(const Listener& listener) {
     Fd socket(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
     if (!socket) {
-        // Out of descriptors: a pause instead of a busy loop; a connection may end meanwhile.
-        if (errno == EMFILE || errno == ENFILE || errno == ENOMEM) ::poll(nullptr, 0, 20);
+        const bool is_full = errno == EMFILE || errno == ENFILE;
+        if (!is_full && errno != ENOMEM) return;
+        if (is_full && spare) {  // for one answer
+            spare.reset();
+            socket = Fd(::accept4(listener.socket.get(), nullptr, nullptr, SOCK_CLOEXEC));
+            if (socket) refuse(socket);
+            socket.reset();
+            spare = Fd(::open("/dev/null", O_RDONLY | O_CLOEXEC));
+        }
+        ::poll(nullptr, 0, 20);  // not a busy loop; a connection may end meanwhile
         return;
     }
-    if (limits.connections > 0 && connections.lock()->size() >= limits.connections) {
-        constexpr std::string_view refusal =
-            "HTTP/1.1 503 Service Unavailable\r\nConnection: close\r\nRetry-After: 1\r\n"
-            "Content-Length: 0\r\n\r\n";
-        ::send(socket.get(), refusal.data(), refusal.size(), MSG_NOSIGNAL | MSG_DONTWAIT);
-        return;
-    }
+    if (limits.connections > 0 &&
+        connections.lock()->size() + lingering.size() >= limits.connections)
+        return refuse(socket);
     start_connection(std::move(socket), listener.door, listener.wrapper);
 }
 
@@ -656,18 +714,20 @@ void Server::State::start_connection(Fd socket, int door, const Wrapper& wrapper
                        ::recv(connection->socket.get(), sink.data(), sink.size(), MSG_DONTWAIT) > 0)
                     continue;
             }
-            bool was_crowd = false;
+            bool in_crowd = false, was_crowd = false;
             {
                 const std::unique_ptr<Connection> last(connection);
                 auto guard = connections.lock();
                 guard->erase(connection);
                 connection->socket.reset();
-                was_crowd = most_connections >= crowd && guard->size() * 2 < most_connections;
+                in_crowd = most_connections >= crowd;
+                was_crowd = in_crowd && guard->size() * 2 < most_connections;
                 if (was_crowd) most_connections = guard->size();
                 connection_ended.notify_all();
             }
             // What a crowd took is spread over many pages; malloc keeps them unless it is asked.
             if (was_crowd) ::malloc_trim(0);
+            if (in_crowd) release_stack();
         });
         (void)owned.release();
     } catch (const Error& error) {
@@ -747,6 +807,7 @@ void Server::run(StopEvent& stop, int grace_ms) {
         guard->stopping = true;
         for (const auto& [token, event] : guard->events) event->request();
     }
+    state.lingering.stop();
     const auto shut = [&](bool busy_too) {
         auto guard = state.connections.lock();
         for (State::Connection* connection : *guard)

@@ -4,6 +4,7 @@
 #include "base/json.hh"
 #include "base/stop.hh"
 #include "http/headers.hh"
+#include "http/lingering.hh"
 
 #include <cstddef>
 #include <cstdint>
@@ -46,7 +47,7 @@ struct FileRange {
 };
 
 /// One request and its reply on a connection: read the body, then reply in exactly one way:
-/// send, start_stream or hijack. Not thread-safe; lives on its connection's thread.
+/// send, start_stream (and linger) or hijack. Not thread-safe; lives on its connection's thread.
 class Exchange {
 public:
     virtual ~Exchange() = default;
@@ -93,6 +94,9 @@ public:
     virtual void start_stream(int status, Headers headers) = 0;
     /// Throws cancelled when the client is gone.
     virtual void write(std::string_view bytes) = 0;
+    /// Ends the exchange of a stream that goes on: the connection waits for what comes without a
+    /// thread of its own. After start_stream; nothing may be done with the exchange after it.
+    virtual void linger(std::unique_ptr<LingeringReply> reply) = 0;
     /// Sends `101 UPGRADED` (asked for by `Connection: Upgrade`) or `200 OK` and gives the
     /// connection away: the next byte read from the Fd is the first one after the request.
     virtual Fd hijack(const Headers& headers) = 0;
@@ -106,7 +110,8 @@ public:
     virtual void abort() = 0;
 };
 
-/// HTTP/1.1 on stream sockets, one thread (256 KB stack) per connection.
+/// HTTP/1.1 on stream sockets, one thread (256 KB stack) per connection, but for replies that
+/// linger.
 class Server {
 public:
     /// `handler` replies to each exchange; an Error that leaves it becomes `{"message":…}` with

@@ -436,6 +436,7 @@ TEST(Query, BooleansAreDockers) {
         void send(Response) override {}
         void start_stream(int, Headers) override {}
         void write(std::string_view) override {}
+        void linger(std::unique_ptr<LingeringReply>) override {}
         Fd hijack(const Headers&) override { return {}; }
         bool replied() const override { return false; }
         StopEvent& stop_event() override { return stop; }

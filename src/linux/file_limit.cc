@@ -24,6 +24,11 @@ void raise_file_limit() {
         original = before;
 }
 
+std::size_t file_limit() {
+    rlimit limit{};
+    return ::getrlimit(RLIMIT_NOFILE, &limit) == 0 ? limit.rlim_cur : 0;
+}
+
 std::optional<FileLimit> original_file_limit() { return original; }
 
 }  // namespace hull::linux_

@@ -27,7 +27,7 @@ constexpr int pause_ms = 5000;
 struct LogFile {
     Path path;
     std::uint64_t bytes = 0;
-    std::int64_t changed_s = 0;
+    std::int64_t changed_ns = 0;
     bool is_current = false;
 };
 
@@ -40,12 +40,12 @@ std::vector<LogFile> log_files(const Path& data_root, const std::string& id) {
         const auto info = sys::find_stat(join(directory, name));
         if (info && S_ISREG(info->st_mode))
             files.push_back({join(directory, name),
-                             static_cast<std::uint64_t>(info->st_blocks) * 512, info->st_mtime,
-                             false});
+                             static_cast<std::uint64_t>(info->st_blocks) * 512,
+                             info->st_mtim.tv_sec * 1'000'000'000L + info->st_mtim.tv_nsec, false});
     }
     const auto newest = std::max_element(
         files.begin(), files.end(),
-        [](const LogFile& a, const LogFile& b) { return a.changed_s < b.changed_s; });
+        [](const LogFile& a, const LogFile& b) { return a.changed_ns < b.changed_ns; });
     if (newest != files.end()) newest->is_current = true;
     return files;
 }
@@ -145,7 +145,8 @@ bool DiskBudget::remove_oldest_log() {
     for (const auto& container : parts_.engine.list_containers({.all = true, .filters = {}})) {
         if (container.state != "exited" && container.state != "dead") continue;
         for (const LogFile& file : log_files(data_root_, container.id))
-            if (!file.is_current && (!oldest || file.changed_s < oldest->changed_s)) oldest = file;
+            if (!file.is_current && (!oldest || file.changed_ns < oldest->changed_ns))
+                oldest = file;
     }
     if (!oldest || ::unlink(oldest->path.c_str()) != 0) return false;
     log::info("disk budget: log file {} removed", oldest->path);

@@ -28,8 +28,10 @@
 #include <poll.h>
 #include <signal.h>
 #include <sys/file.h>
+#include <sys/socket.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <atomic>
 #include <charconv>
 #include <cstdio>
@@ -570,7 +572,14 @@ Path programs_directory(const Options& options) {
 /// What the signal handler requests.
 StopEvent* stop_on_signal = nullptr;
 
-void stop_handler(int) { stop_on_signal->request(); }
+/// The third one is meant: whatever we wait for goes on with the next daemon.
+void stop_handler(int signal_number) {
+    static std::atomic<int> received = 0;
+    if (++received < 3) return stop_on_signal->request();
+    constexpr std::string_view text = "ended by a third signal, without waiting for anything\n";
+    [[maybe_unused]] const ssize_t written = ::write(STDERR_FILENO, text.data(), text.size());
+    ::_exit(128 + signal_number);
+}
 
 void handle_signals(StopEvent& stop) {
     stop_on_signal = &stop;
@@ -634,12 +643,44 @@ void make_parent(const Path& path) {
         sys::mkdir_all(path.substr(0, slash), 0755);
 }
 
+bool is_activated(const std::string& host) { return host == "fd://" || host == "fd://*"; }
+
+/// Sockets that the service manager has opened (sd_listen_fds(3)): they stay when we go, and who
+/// connects meanwhile waits. Their mode is the manager's business.
+void listen_activated(http::Server& server) {
+    constexpr int first = 3;
+    const char* const pid = std::getenv("LISTEN_PID");
+    const char* const count = std::getenv("LISTEN_FDS");
+    const bool is_ours = pid && count && std::atoi(pid) == ::getpid();
+    const int sockets = is_ours ? std::atoi(count) : 0;
+    for (int fd = first; fd < first + sockets; ++fd) {
+        int listens = 0;
+        socklen_t size = sizeof listens;
+        if (::getsockopt(fd, SOL_SOCKET, SO_ACCEPTCONN, &listens, &size) != 0 || listens == 0)
+            throw Error(ErrorKind::invalid_argument,
+                        "-H fd://: descriptor {} is no listening socket", fd);
+        ::fcntl(fd, F_SETFD, FD_CLOEXEC);
+        server.listen(Fd(fd));
+        log::info("API listens on descriptor {}", fd);
+    }
+    if (sockets == 0)
+        throw Error(ErrorKind::invalid_argument,
+                    "-H fd://: no socket was passed: start hulld by its socket unit, or with -H "
+                    "unix://PATH");
+    ::unsetenv("LISTEN_PID");
+    ::unsetenv("LISTEN_FDS");
+}
+
 void listen(http::Server& server, const Options& options, TlsGate* gate,
             const std::vector<server::Door>& doors) {
     std::optional<gid_t> group = find_group(options.group);
     if (!group && options.group_given)
         throw Error(ErrorKind::invalid_argument, "group {} not found", options.group);
     for (const std::string& host : options.hosts) {
+        if (is_activated(host)) {
+            listen_activated(server);
+            continue;
+        }
         if (is_tcp(host)) {
             listen_tcp(server, host, gate);
             log::info("API listens on {}", host);
@@ -717,11 +758,30 @@ void apply_reload(const Options& options, engine::Engine& engine, image::Images&
     log::info("configuration reloaded");
 }
 
+/// Clients may not take the descriptors that containers need.
+http::Limits server_limits() {
+    http::Limits limits;
+    const std::size_t files = linux_::file_limit();
+    const std::size_t own = std::max<std::size_t>(256, files / 8);
+    if (files > own) limits.connections = files - own;
+    return limits;
+}
+
+/// Programs that nothing works without, so that it is said at once and not by the first container.
+void check_programs(const Path& directory) {
+    for (const char* name : {"hull-shim", "hull-transfer", "hull-files"})
+        if (::access(join(directory, name).c_str(), X_OK) != 0)
+            throw Error(ErrorKind::not_found,
+                        "{} is not in {}: hulld needs the programs it was built with beside it, or "
+                        "their directory in --programs",
+                        name, directory);
+}
+
 /// What makes up a daemon, in the order it comes to life. The mount namespace is the host's own:
 /// a private one would keep bind mounts with shared propagation from reaching the host.
 void run(const Options& options, const std::function<Options()>& read_again) {
     for (const std::string& host : options.hosts)
-        if (!is_tcp(host)) (void)unix_path(host);
+        if (!is_tcp(host) && !is_activated(host)) (void)unix_path(host);
     std::vector<server::Door> doors;
     for (const std::string& text : options.sockets) doors.push_back(server::parse_door(text));
     StopEvent stop;
@@ -731,13 +791,14 @@ void run(const Options& options, const std::function<Options()>& read_again) {
     ::mallopt(M_ARENA_MAX, 2);  // a thread per connection must not mean an arena each
     ::mallopt(M_TRIM_THRESHOLD, 256 << 10);
 
+    const Path programs = programs_directory(options);
+    check_programs(programs);
     sys::mkdir_all(options.data_root, 0711);
     sys::mkdir_all(options.exec_root, 0711);
     const Fd lock = lock_data_root(options.data_root);
     const Path pidfile = options.pidfile.value_or(join(options.exec_root, "hull.pid"));
     write_file(pidfile, fmt::format("{}\n", ::getpid()));
 
-    const Path programs = programs_directory(options);
     constexpr std::uint64_t reserve_bytes = 2 << 20;  // what the log grows to between checkpoints
     db::Database database(join(options.data_root, "hull.db"));
     database.keep_reserve(reserve_bytes);
@@ -804,7 +865,7 @@ void run(const Options& options, const std::function<Options()>& read_again) {
         {join(programs, "hull-buildkit"), options.data_root, options.exec_root});
     const server::Api api({engine, images, builder, engine.info().driver, all_doors,
                            audit ? &*audit : nullptr, &buildkit});
-    http::Server server([&](http::Exchange& exchange) { api.handle(exchange); });
+    http::Server server([&](http::Exchange& exchange) { api.handle(exchange); }, server_limits());
     listen(server, options, gate ? &*gate : nullptr, doors);
     buildkit.set_serve([&server, door = static_cast<int>(all_doors.size())](Fd connection) {
         server.serve(std::move(connection), door);
@@ -839,7 +900,7 @@ void run(const Options& options, const std::function<Options()>& read_again) {
 void validate(const Options& options) {
     (void)network_options(options);
     for (const std::string& host : options.hosts)
-        if (!is_tcp(host)) (void)unix_path(host);
+        if (!is_tcp(host) && !is_activated(host)) (void)unix_path(host);
     for (const std::string& text : options.sockets) (void)server::parse_door(text);
     (void)parse_storage_driver(options.storage_driver);
     if (!options.shm_size.empty()) (void)parse_size(options.shm_size);

@@ -4,11 +4,13 @@
 #include "shim/log_record.hh"
 #include "shim/log_writer.hh"
 #include "task/log_reader.hh"
+#include "task/log_watch.hh"
 
 #include <fcntl.h>
 #include <fmt/core.h>
 #include <gtest/gtest.h>
 #include <poll.h>
+#include <sys/eventfd.h>
 
 #include <atomic>
 #include <condition_variable>
@@ -54,7 +56,7 @@ protected:
                 lines.push_back({line.time_ns, line.stream, std::string(line.bytes)});
             return true;
             },
-            [] { return false; }, stop);
+            stop);
         return lines;
     }
 
@@ -77,22 +79,32 @@ protected:
     shim::LogConfig config_;
 };
 
-/// A reader that follows in a thread of its own.
+/// A reader that follows in a thread of its own, woken by the bell of its directory.
 class Follower {
 public:
-    Follower(const shim::LogConfig& config, LogQuery query) {
-        query.follow = true;
+    Follower(const shim::LogConfig& config, const LogQuery& query) : directory_(config.directory) {
         thread_ = std::thread([this, config, query] {
-            read_logs(
-                config.driver, config.directory, query,
-                [this](const LogLine& line) {
+            const LogSink sink = [this](const LogLine& line) {
                 const std::lock_guard lock(mutex_);
                 text_ += line.bytes;
                 changed_.notify_all();
                 return true;
-                },
-                [this] { return is_running_.load(); }, stop_);
-            has_ended_ = true;
+            };
+            const Fd wakeup(::eventfd(0, EFD_CLOEXEC));
+            LogFollower follower({config.driver, config.directory, watch_.bell(config.directory)},
+                                 query, [this] { return is_running_.load(); });
+            Bell::Listener listener(follower.bell(), wakeup.get());
+            follower.read_history(sink, stop_);
+            for (Progress progress = Progress::more; progress != Progress::ended;) {
+                progress = follower.advance(sink);
+                if (progress != Progress::idle) continue;
+                pollfd polled[] = {{wakeup.get(), POLLIN, 0}, {stop_.fd(), POLLIN, 0}};
+                ::poll(polled, 2, -1);
+                if (stop_.requested()) break;
+                eventfd_t ignored;
+                ::eventfd_read(wakeup.get(), &ignored);
+                listener.take();
+            }
         });
     }
     ~Follower() { finish(); }
@@ -105,6 +117,7 @@ public:
     /// The container ends; returns all that was read.
     std::string finish() {
         is_running_ = false;
+        watch_.ring(directory_);
         if (thread_.joinable()) thread_.join();
         return text_;
     }
@@ -117,7 +130,9 @@ private:
     std::mutex mutex_;
     std::condition_variable changed_;
     std::string text_;
-    std::atomic<bool> is_running_ = true, has_ended_ = false;
+    std::atomic<bool> is_running_ = true;
+    const Path directory_;
+    LogWatch watch_;
     StopEvent stop_;
     std::thread thread_;
 };
@@ -363,10 +378,9 @@ TEST(LogDrivers, NoneWritesNothingAndCannotBeRead) {
     const auto log = shim::open_log({"none", "", 0, 0}, "abc");
     log->write(1, 1, "x\n");
     StopEvent stop;
-    EXPECT_THROW(
-        read_logs(
-            "none", "", {}, [](const LogLine&) { return true; }, [] { return false; }, stop),
-        Error);
+    EXPECT_THROW(read_logs(
+                     "none", "", {}, [](const LogLine&) { return true; }, stop),
+                 Error);
     EXPECT_THROW(shim::open_log({"syslog", "", 0, 0}, "abc"), Error);
 }
 

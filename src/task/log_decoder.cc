@@ -40,8 +40,14 @@ void FileWindow::load(std::uint64_t offset, std::size_t size) {
 }
 
 std::string_view FileWindow::at(std::uint64_t offset, std::size_t size) {
-    if (offset < start_ || offset + size > start_ + bytes_.size())
-        load(offset, std::max(size, window_bytes));
+    if (offset < start_ || offset + size > start_ + bytes_.size()) {
+        // A follower reads a line, not a window: no buffer is made that the file cannot fill.
+        const std::uint64_t end = file_size();
+        const std::uint64_t there = end > offset ? end - offset : 0;
+        load(
+            offset,
+            std::max(size, static_cast<std::size_t>(std::min<std::uint64_t>(there, window_bytes))));
+    }
     if (bytes_.size() <= offset - start_) return {};
     return std::string_view(bytes_).substr(offset - start_, size);
 }

@@ -24,7 +24,7 @@ public:
     /// Like at(end - size, size), but reads ahead backwards.
     std::string_view before(std::uint64_t end, std::size_t size);
     std::uint64_t file_size() const;
-    void forget() { bytes_.clear(); }
+    void forget() { std::string().swap(bytes_); }
 
 private:
     void load(std::uint64_t offset, std::size_t size);
@@ -48,6 +48,8 @@ public:
     void seek(std::uint64_t position) { position_ = position; }
     /// Begins again when somebody has truncated the file (R28).
     void notice_truncation();
+    /// Gives its buffer back.
+    void forget_window() { window_.forget(); }
 
 protected:
     explicit LogDecoder(int fd) : window_(fd) {}

@@ -1,6 +1,7 @@
 #include "task/log_files.hh"
 
 #include "base/error.hh"
+#include "base/locked.hh"
 #include "base/sys.hh"
 #include "shim/log_record.hh"
 
@@ -9,7 +10,10 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <map>
+#include <memory>
 #include <set>
+#include <utility>
 
 namespace hull::task {
 
@@ -24,11 +28,33 @@ std::vector<std::string> list_names(const Path& directory) {
     }
 }
 
-/// Opens and locks; an empty Fd when the file is gone.
-Fd open_locked(const Path& path) {
+/// Files that are open and locked, by device and inode, which nobody else gets meanwhile.
+struct OpenFiles {
+    std::map<std::pair<dev_t, ino_t>, std::weak_ptr<const Fd>> files;
+    std::size_t next_sweep = 64;
+};
+Locked<OpenFiles> open_files;
+
+/// Opens and locks, or takes what another reader has; null when the file is gone.
+std::shared_ptr<const Fd> open_locked(const Path& path) {
     Fd file(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-    if (!file || ::flock(file.get(), LOCK_SH) != 0) return {};
-    return file;
+    if (!file) {
+        if (errno != ENOENT && errno != ENOTDIR) throw_errno(errno, "opening a log");
+        return nullptr;
+    }
+    const struct stat status = sys::fstat(file.get());
+    auto open = open_files.lock();
+    std::weak_ptr<const Fd>& known = open->files[{status.st_dev, status.st_ino}];
+    if (auto shared = known.lock()) return shared;
+    // The shim has its own lock only while it removes the file.
+    if (::flock(file.get(), LOCK_SH) != 0) return nullptr;
+    auto shared = std::make_shared<const Fd>(std::move(file));
+    known = shared;
+    if (open->files.size() >= open->next_sweep) {
+        std::erase_if(open->files, [](const auto& item) { return item.second.expired(); });
+        open->next_sweep = 64 + 2 * open->files.size();
+    }
+    return shared;
 }
 
 class LocalFiles final : public LogFiles {
@@ -66,11 +92,11 @@ private:
     }
 
     std::optional<LogSegment> open(std::uint64_t sequence) const {
-        Fd file = open_locked(join(directory_, fmt::format("{}.log", sequence)));
+        auto file = open_locked(join(directory_, fmt::format("{}.log", sequence)));
         // The shim may have unlinked it between our open and our lock.
-        if (!file || sys::fstat(file.get()).st_nlink == 0) return std::nullopt;
+        if (!file || sys::fstat(file->get()).st_nlink == 0) return std::nullopt;
         LogSegment segment;
-        segment.decoder = make_local_decoder(file.get());
+        segment.decoder = make_local_decoder(file->get());
         segment.file = std::move(file);
         segment.sequence = sequence;
         return segment;
@@ -138,12 +164,12 @@ private:
 
     /// nullopt when another file has the name by now.
     static std::optional<LogSegment> open(const Listed& listed) {
-        Fd file = open_locked(listed.path);
-        if (!file || find_identity(file.get(), "", AT_EMPTY_PATH) != listed.identity)
+        auto file = open_locked(listed.path);
+        if (!file || find_identity(file->get(), "", AT_EMPTY_PATH) != listed.identity)
             return std::nullopt;
         LogSegment segment;
         std::tie(segment.inode, segment.birth_time) = listed.identity;
-        segment.decoder = make_json_file_decoder(file.get());
+        segment.decoder = make_json_file_decoder(file->get());
         segment.file = std::move(file);
         return segment;
     }

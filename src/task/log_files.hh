@@ -14,7 +14,8 @@ namespace hull::task {
 /// One file of a log, open and locked: while we hold it the shim removes neither it nor a newer one
 /// (up to 64 MB, see shim::remove_surplus).
 struct LogSegment {
-    Fd file;
+    /// All who read it in this process own it: ten thousand followers hold one descriptor.
+    std::shared_ptr<const Fd> file;
     std::unique_ptr<LogDecoder> decoder;
     std::uint64_t sequence = 0;               ///< local: its number
     std::uint64_t inode = 0, birth_time = 0;  ///< json-file: an inode number alone is reused

@@ -5,9 +5,6 @@
 #include "base/time.hh"
 #include "task/log_files.hh"
 
-#include <poll.h>
-#include <sys/inotify.h>
-
 #include <array>
 #include <cstring>
 #include <optional>
@@ -18,8 +15,8 @@ namespace hull::task {
 namespace {
 
 constexpr std::size_t max_line_bytes = 1 << 20;
-constexpr int poll_ms = 100;       // to notice the end of the container
-constexpr int blind_poll_ms = 20;  // when inotify instances have run out
+/// Lines that a follower hands on before others get their turn.
+constexpr std::size_t turn_bytes = 16 << 10;
 
 bool is_selected(const LogQuery& query, int stream) {
     return stream == 2 ? query.use_stderr : query.use_stdout;
@@ -28,11 +25,10 @@ bool is_selected(const LogQuery& query, int stream) {
 /// Puts entries together to lines, per stream, and filters them.
 class LineAssembler {
 public:
-    LineAssembler(const LogQuery& query, const std::function<bool(const LogLine&)>& sink)
-        : query_(query), sink_(sink) {}
+    explicit LineAssembler(const LogQuery& query) : query_(query) {}
 
     /// False: the sink has had enough.
-    bool add(const LogEntry& entry) {
+    bool add(const LogEntry& entry, const LogSink& sink) {
         if (!is_selected(query_, entry.stream)) return true;
         Stream& stream = streams_[entry.stream == 2];
         std::string_view bytes = entry.bytes;
@@ -43,23 +39,24 @@ public:
             const std::string_view part = bytes.substr(0, is_whole ? newline + 1 : bytes.size());
             bytes.remove_prefix(part.size());
             if (is_whole && stream.held.empty()) {
-                if (!emit(entry.stream, part, true)) return false;
+                if (!emit(entry.stream, part, true, sink)) return false;
                 continue;
             }
             stream.held.append(part);
             if (!is_whole && stream.held.size() < max_line_bytes) continue;
             const std::string line = std::move(stream.held);
             stream.held = std::string();
-            if (!emit(entry.stream, line, is_whole)) return false;
+            if (!emit(entry.stream, line, is_whole, sink)) return false;
         }
         return true;
     }
 
     /// Lines that never got their newline.
-    void finish() {
+    void finish(const LogSink& sink) {
         for (const int number : {1, 2}) {
             Stream& stream = streams_[number == 2];
-            if (!stream.held.empty() && !emit(number, std::exchange(stream.held, {}), true)) return;
+            const std::string held = std::exchange(stream.held, {});
+            if (!held.empty() && !emit(number, held, true, sink)) return;
         }
     }
 
@@ -70,7 +67,7 @@ private:
         bool is_continuation = false;
     };
 
-    bool emit(int number, std::string_view bytes, bool is_end) {
+    bool emit(int number, std::string_view bytes, bool is_end, const LogSink& sink) {
         Stream& stream = streams_[number == 2];
         const LogLine line{.time_ns = stream.time_ns,
                            .stream = number,
@@ -79,11 +76,10 @@ private:
         stream.is_continuation = !is_end;
         if (query_.since_ns && line.time_ns < query_.since_ns) return true;
         if (query_.until_ns && line.time_ns > query_.until_ns) return true;
-        return sink_(line);
+        return sink(line);
     }
 
-    const LogQuery& query_;
-    const std::function<bool(const LogLine&)>& sink_;
+    const LogQuery query_;
     std::array<Stream, 2> streams_;
 };
 
@@ -165,59 +161,41 @@ private:
     std::array<bool, 2> done_{}, seen_{};
 };
 
-/// Told when a file of a directory changes.
-class DirectoryWatch {
+}  // namespace
+
+class LogReader::State {
 public:
-    explicit DirectoryWatch(const Path& directory)
-        : inotify_(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK)) {
-        if (inotify_ && ::inotify_add_watch(
-                            inotify_.get(), directory.c_str(),
-                            IN_MODIFY | IN_CREATE | IN_MOVED_TO | IN_DELETE | IN_DELETE_SELF) < 0)
-            inotify_.reset();
-    }
+    State(const std::string& driver, const Path& directory, const LogQuery& query)
+        : files_(make_log_files(driver, directory)), query_(query), lines_(query) {}
 
-    /// Waits for a change, a request to stop, or a while.
-    void wait(const StopEvent& stop) {
-        pollfd entries[] = {{stop.fd(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
-        ::poll(entries, 2, inotify_ ? poll_ms : blind_poll_ms);
-        if (!(entries[1].revents & POLLIN)) return;
-        alignas(inotify_event) char events[4096];
-        while (::read(inotify_.get(), events, sizeof events) > 0) {
-        }
-    }
-
-private:
-    Fd inotify_;
-};
-
-class Reader {
-public:
-    Reader(const std::string& driver, const Path& directory, const LogQuery& query,
-           const std::function<bool(const LogLine&)>& sink, StopEvent& stop)
-        : files_(make_log_files(driver, directory)),
-          directory_(directory),
-          query_(query),
-          lines_(query, sink),
-          stop_(stop) {}
-
-    void read_once() {
+    bool read_history(const LogSink& sink, const StopEvent& stop) {
         open();
-        if (read_history()) lines_.finish();
+        return hand_on_history(sink, stop);
     }
 
-    void follow(const std::function<bool()>& still_running) {
-        DirectoryWatch watch(directory_);  // before the first look, so that no change is missed
-        open();
-        if (!read_history()) return;
-        for (;;) {
-            const bool is_running = still_running();
-            if (!read_new()) return;
-            const bool is_over = query_.until_ns && now_ns() > query_.until_ns;
-            if (!is_running || is_over) return lines_.finish();
-            watch.wait(stop_);
-            if (stop_.requested()) return;
+    /// All that has come since, through any number of rotations.
+    Progress read_new(const LogSink& sink) {
+        for (std::size_t left = turn_bytes;;) {
+            if (current_) {
+                current_->decoder->notice_truncation();
+                const Progress progress = read_current(sink, left);
+                if (progress != Progress::idle) return progress;
+            }
+            // The next file exists only once this one is complete: read what came in between.
+            std::optional<LogSegment> next = find_next();
+            if (!next) break;
+            if (current_) {
+                const Progress progress = read_current(sink, left);
+                if (progress != Progress::idle) return progress;
+            }
+            current_ = std::move(next);
         }
+        // Who waits needs no buffer.
+        if (current_) current_->decoder->forget_window();
+        return Progress::idle;
     }
+
+    void finish(const LogSink& sink) { lines_.finish(sink); }
 
 private:
     void open() {
@@ -227,7 +205,7 @@ private:
     }
 
     /// What was there when we came. Segments read are closed: the shim may remove them.
-    bool read_history() {
+    bool hand_on_history(const LogSink& sink, const StopEvent& stop) {
         std::size_t first = segments_.size();
         std::uint64_t position = 0;
         for (const int stream : {1, 2}) {
@@ -243,7 +221,8 @@ private:
         for (std::size_t i = 0; i < segments_.size(); ++i) {
             LogDecoder& decoder = *segments_[i].decoder;
             const std::uint64_t end = decoder.position();
-            if (i >= first && !read_range(i, i == first ? position : 0, end)) return false;
+            if (i >= first && !read_range({i, i == first ? position : 0, end}, sink, stop))
+                return false;
             decoder.seek(end);
             if (i + 1 < segments_.size()) segments_[i].file.reset();
         }
@@ -254,38 +233,29 @@ private:
         return true;
     }
 
-    bool read_range(std::size_t segment, std::uint64_t from, std::uint64_t end) {
+    struct Range {
+        std::size_t segment;
+        std::uint64_t from, end;
+    };
+
+    bool read_range(const Range& range, const LogSink& sink, const StopEvent& stop) {
+        const std::size_t segment = range.segment;
         LogDecoder& decoder = *segments_[segment].decoder;
-        decoder.seek(from);
+        decoder.seek(range.from);
         LogEntry entry;
-        while (decoder.position() < end) {
+        while (decoder.position() < range.end) {
             const std::uint64_t at = decoder.position();
             if (!decoder.next(entry)) break;
-            if (stop_.requested()) return false;
+            if (stop.requested()) return false;
             const auto& place = start_.streams[entry.stream == 2];
             if (place && (segment < place->segment ||
                           (segment == place->segment && decoder.position() <= place->position)))
                 continue;
             if (place && segment == place->segment && at <= place->position)
                 entry.bytes.remove_prefix(place->skip);
-            if (!lines_.add(entry)) return false;
+            if (!lines_.add(entry, sink)) return false;
         }
         return true;
-    }
-
-    /// All that has come since, through any number of rotations.
-    bool read_new() {
-        for (;;) {
-            if (current_) {
-                current_->decoder->notice_truncation();
-                if (!read_current()) return false;
-            }
-            // The next file exists only once this one is complete: read what came in between.
-            std::optional<LogSegment> next = find_next();
-            if (!next) return true;
-            if (current_ && !read_current()) return false;
-            current_ = std::move(next);
-        }
     }
 
     std::optional<LogSegment> find_next() {
@@ -295,34 +265,62 @@ private:
         return std::move(all.front());
     }
 
-    bool read_current() {
+    /// `left` bytes at most: then there is more.
+    Progress read_current(const LogSink& sink, std::size_t& left) {
         LogEntry entry;
         while (current_->decoder->next(entry)) {
-            if (stop_.requested() || !lines_.add(entry)) return false;
+            const std::size_t size = entry.bytes.size();
+            if (!lines_.add(entry, sink)) return Progress::ended;
+            if (size >= left) return Progress::more;
+            left -= size;
         }
-        return true;
+        return Progress::idle;
     }
 
     std::unique_ptr<LogFiles> files_;
-    Path directory_;
-    const LogQuery& query_;
+    const LogQuery query_;
     LineAssembler lines_;
-    StopEvent& stop_;
     std::vector<LogSegment> segments_;
     TailStart start_;
     std::optional<LogSegment> current_;
 };
 
-}  // namespace
+LogReader::LogReader(const std::string& driver, const Path& directory, const LogQuery& query)
+    : state_(std::make_unique<State>(driver, directory, query)) {}
+LogReader::~LogReader() = default;
+
+bool LogReader::read_history(const LogSink& sink, const StopEvent& stop) {
+    return state_->read_history(sink, stop);
+}
+Progress LogReader::read_new(const LogSink& sink) { return state_->read_new(sink); }
+void LogReader::finish(const LogSink& sink) { state_->finish(sink); }
 
 void read_logs(const std::string& driver, const Path& directory, const LogQuery& query,
-               const std::function<bool(const LogLine&)>& sink,
-               const std::function<bool()>& still_running, StopEvent& stop) {
-    Reader reader(driver, directory, query, sink, stop);
-    if (query.follow)
-        reader.follow(still_running);
-    else
-        reader.read_once();
+               const LogSink& sink, const StopEvent& stop) {
+    LogReader reader(driver, directory, query);
+    if (reader.read_history(sink, stop)) reader.finish(sink);
+}
+
+LogFollower::LogFollower(const Source& source, const LogQuery& query,
+                         std::function<bool()> still_running)
+    : reader_(source.driver, source.directory, query),
+      bell_(source.bell),
+      until_ns_(query.until_ns),
+      still_running_(std::move(still_running)) {}
+
+Progress LogFollower::read_history(const LogSink& sink, const StopEvent& stop) {
+    return reader_.read_history(sink, stop) ? Progress::more : Progress::ended;
+}
+
+Progress LogFollower::advance(const LogSink& sink) {
+    // Before the look: what it wrote last is there when it has ended.
+    const bool is_running = still_running_();
+    const Progress progress = reader_.read_new(sink);
+    if (progress != Progress::idle) return progress;
+    const bool is_over = until_ns_ && now_ns() > until_ns_;
+    if (is_running && !is_over) return Progress::idle;
+    reader_.finish(sink);
+    return Progress::ended;
 }
 
 }  // namespace hull::task

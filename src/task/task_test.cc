@@ -284,7 +284,7 @@ protected:
             text += line.bytes;
             return true;
             },
-            [] { return false; }, stop);
+            stop);
         return text;
     }
 
@@ -656,19 +656,20 @@ TEST_F(TaskTest, R27FollowingAcrossRotationsGivesEveryLineOnce) {
             TestClient client;
             ASSERT_EQ(start_with(id, client).error, "");
             std::atomic<bool> is_running = true;
-            StopEvent stop;
             std::string seen;
             std::atomic<bool> is_reading = false;
             std::thread reader([&] {
-                read_logs(
-                    driver, log_directory(id), {.follow = true},
-                    [&](const LogLine& line) {
+                const LogSink sink = [&](const LogLine& line) {
                     seen += line.bytes;
                     is_reading = true;
                     is_reading.notify_all();
                     return true;
-                    },
-                    [&] { return is_running.load(); }, stop);
+                };
+                LogFollower follower({driver, log_directory(id), std::make_shared<Bell>()}, {},
+                                     [&] { return is_running.load(); });
+                StopEvent stop;
+                follower.read_history(sink, stop);
+                while (follower.advance(sink) != Progress::ended) std::this_thread::yield();
             });
             is_reading.wait(false);
             client.type("go\n");

@@ -26,12 +26,33 @@ Filters own_filters(const Call& call) {
 }
 
 /// GET /containers/json: running ones, newest first.
+/// For our own `ps`, whose table shows no more: a list of many is a quarter as long.
+json::Value brief_json(const api::ContainerSummary& container) {
+    json::Value all = to_json(container);
+    json::Object brief;
+    for (const char* name : {"Id", "Names", "Image", "Command", "Created", "Ports", "SizeRw",
+                             "SizeRootFs", "State", "Status"})
+        if (json::Value* value = all.as_object().find(name)) brief.append(name, std::move(*value));
+    // An image without a name is shown by its id.
+    if (container.image == container.image_id) brief.append("ImageID", container.image_id);
+    return brief;
+}
+
+/// GET /containers/json?brief=1 (Hull's own parameter) leaves out what brief_json does.
 Response list_containers(Call& call) {
+    const bool is_brief = call.flag("brief");
     const auto containers = call.engine.list_containers(
         {.all = call.flag("all"),
          .size = call.flag("size"),
          .limit = static_cast<int>(call.find_integer("limit").value_or(0)),
-         .filters = own_filters(call)});
+         .filters = own_filters(call),
+         .brief = is_brief});
+    if (is_brief) {
+        json::Array brief;
+        for (const api::ContainerSummary& container : containers)
+            brief.push_back(brief_json(container));
+        return Response::json(std::move(brief));
+    }
     json::Value list = api::to_json_array(containers);
     for (json::Value& item : list.as_array()) adapt_container_summary(item, call.minor_version);
     return Response::json(list);
@@ -219,19 +240,7 @@ void container_logs(Call& call) {
     query.until_ns = parse_unix_time(call.query("until")).value_or(0);
     query.tail = parse_tail(call.query("tail"));
 
-    std::optional<LogStream> stream;
-    call.engine.container_logs(
-        call.path("id"), query,
-        [&](bool terminal) {
-        stream.emplace(call, query, terminal,
-                       call.flag("details") ? std::optional(log_details(call)) : std::nullopt);
-        },
-        [&](const task::LogLine& line) {
-        stream->write(line);
-        return true;
-    },
-        call.exchange.stop_event());
-    if (stream) stream->flush();
+    send_log(call, query, call.flag("details") ? std::optional(log_details(call)) : std::nullopt);
 }
 
 constexpr Route routes[] = {

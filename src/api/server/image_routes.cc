@@ -8,6 +8,7 @@
 #include "api/types/system.hh"
 #include "base/sys.hh"
 #include "engine/engine.hh"
+#include "oci/platform.hh"
 
 #include <signal.h>
 
@@ -18,6 +19,13 @@ namespace hull::server {
 namespace {
 
 using http::Response;
+
+/// The platforms that a parameter asks for (each as JSON, since 1.48): the image must be that one.
+void require_platforms(Call& call, std::string_view parameter, const std::string& name) {
+    for (const auto& [key, value] : call.exchange.query)
+        if (key == parameter)
+            require_platform(call.images, name, oci::parse_platform_json(json::parse(value)).str());
+}
 
 Response list_images(Call& call) {
     std::vector<api::ImageSummary> images = server::list_images(call.images, call.filters());
@@ -43,6 +51,7 @@ bool is_old_compose(const Call& call) {
 }
 
 Response inspect_image(Call& call) {
+    require_platforms(call, "platform", call.path("name"));
     json::Value value =
         to_json(inspect(*call.images.get_image(call.path("name")), call.storage_driver));
     if (call.minor_version < 45 || is_old_compose(call)) add_container_config(value);
@@ -53,6 +62,7 @@ Response inspect_image(Call& call) {
 }
 
 Response image_history(Call& call) {
+    require_platforms(call, "platform", call.path("name"));
     std::vector<api::HistoryItem> items;
     for (const image::HistoryEntry& entry : call.images.history(call.path("name"))) {
         api::HistoryItem item;
@@ -81,9 +91,8 @@ std::vector<api::ImageDeleteItem> delete_items(const std::vector<image::Removed>
 
 /// DELETE /images/{name}: 200 with what went, 409 in use.
 Response remove_image(Call& call) {
-    if (call.exchange.find_parameter("platforms"))
-        throw Error(ErrorKind::unsupported,
-                    "removing single platforms of an image is not supported yet");
+    // An image here is one platform: when that is the one meant, all of it goes.
+    require_platforms(call, "platforms", call.path("name"));
     const auto removed = call.images.remove(
         call.path("name"), {.force = call.flag("force"), .prune_parents = !call.flag("noprune")});
     return Response::json(api::to_json_array(delete_items(removed)));
@@ -177,8 +186,7 @@ void load_images(Call& call) {
 /// Sends what `images.save` writes. The header goes out with the first byte, so that an unknown
 /// name is still a 404.
 void save(Call& call, const std::vector<std::string>& names) {
-    if (call.exchange.find_parameter("platform"))
-        throw Error(ErrorKind::unsupported, "saving single platforms is not supported yet");
+    for (const std::string& name : names) require_platforms(call, "platform", name);
     StopEvent& stop = call.exchange.stop_event();
     sys::Pipe pipe = sys::pipe();
     std::thread forward([&call, input = std::move(pipe.read_end)]() mutable {

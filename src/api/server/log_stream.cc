@@ -1,6 +1,9 @@
 #include "api/server/log_stream.hh"
 
+#include "api/server/linger.hh"
 #include "base/time.hh"
+#include "engine/engine.hh"
+#include "engine/feeds.hh"
 #include "task/log_reader.hh"
 
 #include <charconv>
@@ -11,6 +14,28 @@ namespace {
 
 /// Lines are gathered up to this size when nobody waits for each of them.
 constexpr std::size_t flush_bytes = 32 << 10;
+
+/// Lines as they come, until the container ends.
+class LogReply final : public http::LingeringReply {
+public:
+    LogReply(std::unique_ptr<task::LogFollower> follower, const LogFormat& format)
+        : follower_(std::move(follower)), format_(format) {}
+
+    Progress advance(std::string& out) override {
+        return follower_->advance([&](const task::LogLine& line) {
+            format_.append(line, out);
+            return true;
+        });
+    }
+    std::shared_ptr<Bell> bell() const override { return follower_->bell(); }
+    std::optional<std::int64_t> next_look_ns() const override {
+        return follower_->until_ns() ? std::optional(follower_->until_ns() + 1) : std::nullopt;
+    }
+
+private:
+    std::unique_ptr<task::LogFollower> follower_;
+    const LogFormat format_;
+};
 
 }  // namespace
 
@@ -45,18 +70,7 @@ std::int64_t parse_tail(std::string_view text) {
     return lines < 0 ? -1 : lines;
 }
 
-LogStream::LogStream(Call& call, const task::LogQuery& query, bool terminal,
-                     std::optional<std::string> details)
-    : call_(call),
-      terminal_(terminal),
-      timestamps_(query.timestamps),
-      follow_(query.follow),
-      details_(std::move(details)) {
-    call.exchange.start_stream(
-        200, {{"Content-Type", std::string(stream_content_type(terminal, call.minor_version))}});
-}
-
-void LogStream::write(const task::LogLine& line) {
+void LogFormat::append(const task::LogLine& line, std::string& out) const {
     std::string time;
     if (timestamps_ && !line.is_continuation) time = format_rfc3339_fixed(line.time_ns) + " ";
     if (details_ && !line.is_continuation) time += *details_ + " ";
@@ -70,16 +84,35 @@ void LogStream::write(const task::LogLine& line) {
                                 static_cast<char>(size >> 16),
                                 static_cast<char>(size >> 8),
                                 static_cast<char>(size)};
-        pending_.append(header, sizeof header);
+        out.append(header, sizeof header);
     }
-    pending_ += time;
-    pending_ += line.bytes;
-    if (follow_ || pending_.size() >= flush_bytes) flush();
+    out += time;
+    out += line.bytes;
 }
 
-void LogStream::flush() {
-    call_.exchange.write(pending_);
-    pending_.clear();
+void send_log(Call& call, const task::LogQuery& query, std::optional<std::string> details) {
+    engine::FollowedLog log = call.engine.container_logs(call.path("id"), query);
+    StopEvent& stop = call.exchange.stop_event();
+    call.exchange.start_stream(
+        200,
+        {{"Content-Type", std::string(stream_content_type(log.terminal, call.minor_version))}});
+    const LogFormat format(log.terminal, query.timestamps, std::move(details));
+    std::string pending;
+    const auto flush = [&] {
+        call.exchange.write(pending);
+        pending.clear();
+    };
+    const task::LogSink sink = [&](const task::LogLine& line) {
+        format.append(line, pending);
+        if (pending.size() >= flush_bytes) flush();
+        return true;
+    };
+    const Progress progress = log.follower->read_history(sink, stop);
+    if (progress == Progress::ended) return;
+    if (!query.follow) log.follower->finish(sink);
+    flush();
+    if (query.follow)
+        linger(call, std::make_unique<LogReply>(std::move(log.follower), format), stop);
 }
 
 }  // namespace hull::server

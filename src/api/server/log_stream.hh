@@ -2,7 +2,9 @@
 #include "api/server/call.hh"
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <utility>
 
 namespace hull::task {
 struct LogLine;
@@ -27,20 +29,20 @@ TerminalSize parse_terminal_size(const Call& call);
 /// "all", "" and anything but a number mean everything: -1.
 std::int64_t parse_tail(std::string_view text);
 
-/// Writes log lines as GET /containers/{id}/logs sends them. The header goes out at once.
-class LogStream {
+/// Log lines as GET /containers/{id}/logs sends them.
+class LogFormat {
 public:
     /// `details`: what log options add to each line, which begins with it; absent: not asked for.
-    LogStream(Call& call, const task::LogQuery& query, bool terminal,
-              std::optional<std::string> details);
-    void write(const task::LogLine& line);
-    void flush();
+    LogFormat(bool terminal, bool timestamps, std::optional<std::string> details)
+        : terminal_(terminal), timestamps_(timestamps), details_(std::move(details)) {}
+    void append(const task::LogLine& line, std::string& out) const;
 
 private:
-    Call& call_;
-    const bool terminal_, timestamps_, follow_;
+    const bool terminal_, timestamps_;
     const std::optional<std::string> details_;
-    std::string pending_;
 };
+
+/// Writes the log there is, and with `follow` what comes until the container ends.
+void send_log(Call& call, const task::LogQuery& query, std::optional<std::string> details);
 
 }  // namespace hull::server

@@ -1,7 +1,9 @@
+#include "api/server/linger.hh"
 #include "api/server/routes.hh"
 #include "api/server/times.hh"
 #include "api/types/system.hh"
 #include "engine/engine.hh"
+#include "engine/feeds.hh"
 #include "engine/fsck.hh"
 
 namespace hull::server {
@@ -24,24 +26,36 @@ Response version(Call& call) { return Response::json(to_json(call.engine.version
 
 Response info(Call& call) { return Response::json(to_json(call.engine.info())); }
 
-/// GET /events: one JSON object per line, each flushed, until `until`.
+/// Events as they come, until `until`.
+class EventReply final : public http::LingeringReply {
+public:
+    explicit EventReply(std::unique_ptr<engine::EventFeed> feed) : feed_(std::move(feed)) {}
+
+    Progress advance(std::string& out) override {
+        return feed_->advance([&](const engine::PublishedEvent& event) {
+            out += event.line;
+            return true;
+        });
+    }
+    std::shared_ptr<Bell> bell() const override { return feed_->bell(); }
+    std::optional<std::int64_t> next_look_ns() const override { return feed_->until_ns(); }
+
+private:
+    std::unique_ptr<engine::EventFeed> feed_;
+};
+
+/// GET /events: one JSON object per line, until `until`. What has been comes on this thread.
 void events(Call& call) {
     Filters filters = call.filters();
     if (std::string own = owner_filter(call); !own.empty())
         filters["label"].push_back(std::move(own));
-    const engine::EventQuery query{.since_ns = parse_unix_time(call.query("since")),
+    auto reply = std::make_unique<EventReply>(
+        call.engine.follow_events({.since_ns = parse_unix_time(call.query("since")),
                                    .until_ns = parse_unix_time(call.query("until")),
-                                   .filters = std::move(filters)};
-    call.engine.stream_events(
-        query,
-        [&] {
-        call.exchange.start_stream(200, {{"Content-Type", "application/json"}});
-        },
-        [&](const api::EventMessage& event) {
-        call.exchange.write(json::dump(to_json(event)) + "\n");
-        return true;
-    },
-        call.exchange.stop_event());
+                                   .filters = std::move(filters)}));
+    StopEvent& stop = call.exchange.stop_event();
+    call.exchange.start_stream(200, {{"Content-Type", "application/json"}});
+    linger(call, std::move(reply), stop);
 }
 
 /// POST /system/fsck?repair=&verify=: Hull's own.
