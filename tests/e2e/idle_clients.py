@@ -45,7 +45,7 @@ def come_and_go(requests, number):
 hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
 assert hard >= count + 1000, f"needs {count + 1000} descriptors, has {hard}"
 resource.setrlimit(resource.RLIMIT_NOFILE, (hard, hard))
-threads = 0
+threads = 40
 come_and_go([ATTACH, LOGS, EVENTS], 100)  # the C library keeps the stacks of some ended threads
 threads = settled("Threads", 40)
 settled("VmRSS", 0, 2)
