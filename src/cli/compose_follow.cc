@@ -26,10 +26,12 @@ constexpr std::uint64_t woken_mark = 1 << 20;
 
 }  // namespace
 
-bool compose_colors(const Invocation& call, bool no_color) {
+bool compose_colors(const Invocation& call, bool is_refused) {
     const std::string ansi = compose_ansi(call.session);
-    if (no_color || ansi == "never") return false;
-    return ansi == "always" || is_terminal(STDOUT_FILENO);
+    if (is_refused || ansi == "never") return false;
+    if (ansi == "always") return true;
+    const char* const no_color = std::getenv("NO_COLOR");  // no-color.org: set, to anything
+    return !(no_color && *no_color) && is_terminal(STDOUT_FILENO);
 }
 
 /// One stream of output.
