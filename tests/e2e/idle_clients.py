@@ -27,15 +27,14 @@ def connect(request):
     client.connect(socket_path)  # waits while the daemon has not accepted those before
     client.settimeout(60)
     client.sendall(request.encode())
+    head = client.recv(4096)
+    assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")), head
     return client
 
 
 def come_and_go(requests, number):
     """`number` clients of each; returns the daemon's memory and threads while all are there."""
     clients = [connect(request) for _ in range(number) for request in requests]
-    for client in clients:
-        head = client.recv(4096)
-        assert head.startswith((b"HTTP/1.1 200", b"HTTP/1.1 101")), head
     top = settled("Threads", threads, 20), status("VmRSS")
     for client in reversed(clients):
         client.close()
