@@ -289,6 +289,7 @@ public:
         std::function<std::uint64_t(int, StopEvent&)> watch;
         std::function<void(int, std::uint64_t)> unwatch;
         std::function<void(LingeringReplies::Connection, std::unique_ptr<LingeringReply>)> linger;
+        std::function<Fd()> take_socket;  ///< the server must not shut it down any more
     };
 
     SocketExchange(Fd& socket, MessageReader& reader, const Hooks& hooks)
@@ -405,7 +406,7 @@ public:
         end_helpers();
         hijacked_ = true;
         const bool over_unix = is_unix(socket_.get());
-        hooks_.linger({std::move(socket_), chunked_reply_, over_unix}, std::move(reply));
+        hooks_.linger({hooks_.take_socket(), chunked_reply_, over_unix}, std::move(reply));
     }
 
     Fd hijack(const Headers& upgrade_headers) override {
@@ -428,7 +429,7 @@ public:
         send_parts(socket_.get(), std::array{std::string_view(header)});
         await_reader(socket_.get());
         hijacked_ = true;
-        return std::move(socket_);
+        return hooks_.take_socket();
     }
 
     bool replied() const override { return replied_; }
@@ -617,6 +618,10 @@ void Server::State::serve(Connection& connection) {
         .linger =
             [this](LingeringReplies::Connection taken, std::unique_ptr<LingeringReply> reply) {
         lingering.add(std::move(taken), std::move(reply));
+        },
+        .take_socket = [this, &connection] {
+            auto guard = connections.lock();
+            return std::move(connection.socket);
         }};
     for (;;) {
         try {
