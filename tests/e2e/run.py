@@ -125,7 +125,11 @@ class Daemon:
             os.kill(pid, signal.SIGKILL)
         except ProcessLookupError:
             pass
-        left += leftovers(self.root) + network_objects(self) + self.sanitizer_findings()
+        # The shims of containers that have just gone may still be tearing down.
+        deadline = time.monotonic() + 10 * int(os.environ.get("HULL_E2E_SLOW") or 1)
+        while (found := leftovers(self.root) + network_objects(self)) and time.monotonic() < deadline:
+            time.sleep(0.05)
+        left += found + self.sanitizer_findings()
         for mount in reversed(mounts_under(self.root)):
             subprocess.run(["umount", "-l", mount])
         shutil.rmtree(self.root, ignore_errors=True)
