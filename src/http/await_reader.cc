@@ -14,7 +14,7 @@ namespace hull::http {
 
 namespace {
 
-constexpr std::int64_t longest_ns = 1'000'000'000;
+constexpr std::int64_t longest_ns = 300'000'000;
 /// A client that waits in recv has read by then; after that sleeping is cheaper.
 constexpr int yields = 100;
 constexpr timespec nap{0, 50'000};

@@ -99,8 +99,7 @@ bool Networks::is_direct(const Endpoint* endpoint, bool is_v6) {
 
 /// Takes out of `requests` what routed networks answer themselves: no port of the host is needed.
 std::vector<PublishedPort> Networks::take_direct_ports(std::vector<PortRequest>& requests,
-                                                       const Endpoint* v4,
-                                                       const Endpoint* v6) {
+                                                       const Endpoint* v4, const Endpoint* v6) {
     const bool direct4 = is_direct(v4, false), direct6 = is_direct(v6, true);
     std::vector<PublishedPort> ports;
     if (!direct4 && !direct6) return ports;
