@@ -187,6 +187,8 @@ void Engine::Implementation::start_locked(Container& container) {
         container.pending.clear();
     }
     task::StartResult result;
+    // Before its first output: who follows the log from StartedAt on wants all of it.
+    const std::int64_t started_ns = now_ns();
     try {
         std::vector<int> layers;
         for (const auto& mount : mounts) layers.push_back(mount->get());
@@ -217,7 +219,7 @@ void Engine::Implementation::start_locked(Container& container) {
     {
         std::lock_guard lock(container.mutex);
         update_state(container, [&](RunState& state) {
-            begin_run(state, result.pid, result.start_time, now_ns());
+            begin_run(state, result.pid, result.start_time, started_ns);
             begin_health(state, *record->definition);
         });
         watch_health(container);
