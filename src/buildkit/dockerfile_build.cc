@@ -26,15 +26,6 @@ constexpr std::string_view upload_address = "http://buildkit-session/";
 
 std::string step_key(std::int64_t number) { return fmt::format("step {}", number); }
 
-std::optional<std::string> read_if_there(const Path& path) {
-    try {
-        return read_file(path, most_dockerfile_bytes);
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::not_found) return std::nullopt;
-        throw;
-    }
-}
-
 }  // namespace
 
 std::string DockerfileBuild::option(const std::string& name) const {
@@ -83,14 +74,16 @@ void DockerfileBuild::read_dockerfile() {
     const Rooms::Room room =
         bring(name, definition_vertex, "transferring dockerfile:",
               {"", {}, {file_name_, file_name_ + ".dockerignore", lower(file_name_)}});
-    auto text = read_if_there(join(room.name(), file_name_));
-    if (!text && file_name_ == "Dockerfile") text = read_if_there(join(room.name(), "dockerfile"));
+    auto text = find_file(join(room.name(), file_name_), most_dockerfile_bytes);
+    if (!text && file_name_ == "Dockerfile")
+        text = find_file(join(room.name(), "dockerfile"), most_dockerfile_bytes);
     if (!text)
         throw Error(ErrorKind::not_found,
                     "failed to read dockerfile: open {}: no such file or directory", file_name_);
     dockerfile_text_ = *text;
     extra_["dockerfile"] = *text;
-    if (const auto ignore = read_if_there(join(room.name(), file_name_ + ".dockerignore"))) {
+    if (const auto ignore =
+            find_file(join(room.name(), file_name_ + ".dockerignore"), most_dockerfile_bytes)) {
         extra_["ignore"] = *ignore;
         ignored_ = language::parse_ignore_file(*ignore);
     }
@@ -214,7 +207,8 @@ void DockerfileBuild::bring_context() {
         progress_.start(vertex, "[internal] load .dockerignore");
         const Rooms::Room room =
             bring(name, vertex, "transferring context:", {"", {}, {".dockerignore"}});
-        if (const auto text = read_if_there(join(room.name(), ".dockerignore"))) {
+        if (const auto text =
+                find_file(join(room.name(), ".dockerignore"), most_dockerfile_bytes)) {
             extra_["ignore"] = *text;
             ignored_ = language::parse_ignore_file(*text);
         }

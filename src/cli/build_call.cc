@@ -12,22 +12,13 @@ namespace language = build::dockerfile;
 
 constexpr std::size_t most_bytes = 4UL << 20;
 
-std::optional<std::string> read_if_there(const Path& path) {
-    try {
-        return read_file(path, most_bytes);
-    } catch (const Error& error) {
-        if (error.kind() == ErrorKind::not_found) return std::nullopt;
-        throw;
-    }
-}
-
 language::Dockerfile read_dockerfile(const BuildContext& context, const std::string& file) {
     const std::string name = file.empty() || file == "-" ? "Dockerfile" : file;
     if (context.text) return language::parse_dockerfile(*context.text, name);
     if (context.directory.empty()) fail("--call needs a directory, or the Dockerfile by -f");
     const std::string in_context = context.dockerfile.empty() ? "Dockerfile" : context.dockerfile;
     const Path path = join(context.directory, in_context);
-    const std::optional<std::string> text = read_if_there(path);
+    const std::optional<std::string> text = find_file(path, most_bytes);
     if (!text) fail("failed to read dockerfile: open {}: no such file or directory", in_context);
     return language::parse_dockerfile(*text, name);
 }
@@ -36,8 +27,8 @@ language::IgnorePatterns read_ignore(const BuildContext& context) {
     std::optional<std::string> text = context.ignore;
     if (!text && !context.directory.empty()) {
         const std::string name = context.dockerfile.empty() ? "Dockerfile" : context.dockerfile;
-        text = read_if_there(join(context.directory, name + ".dockerignore"));
-        if (!text) text = read_if_there(join(context.directory, ".dockerignore"));
+        text = find_file(join(context.directory, name + ".dockerignore"), most_bytes);
+        if (!text) text = find_file(join(context.directory, ".dockerignore"), most_bytes);
     }
     return language::IgnorePatterns(language::parse_ignore_file(text.value_or("")));
 }
@@ -107,7 +98,7 @@ int run_build_call(Session& session, const BuildCall& call, const BuildContext& 
     } catch (const language::DockerfileError& error) {
         std::optional<std::string> text = context.text;
         const std::string name = context.dockerfile.empty() ? "Dockerfile" : context.dockerfile;
-        if (!text) text = read_if_there(join(context.directory, name));
+        if (!text) text = find_file(join(context.directory, name), most_bytes);
         session.complain(
             language::render(error.diagnostic(), {file.empty() ? name : file, text.value_or("")}));
         return 1;

@@ -106,6 +106,24 @@ def kill_and_restart(daemon):
     claim(state(daemon, "keeper") == "running 0" and state(daemon, "ends") == "exited 7", f"a daemon killed on a full disk comes back and knows everything: {state(daemon, 'keeper')}, {state(daemon, 'ends')}")
 
 
+def end(daemon, data):
+    """Of the daemon and its disk; the log's last lines."""
+    log = daemon.log_tail()
+    subprocess.run("hull ps -aq | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True)
+    os.kill(daemon.process.pid, signal.SIGTERM)
+    daemon.process.wait()
+    claim(subprocess.run(["umount", data]).returncode == 0, "the disk can be unmounted: nothing holds it")
+    daemon.close()
+    soak.remove_cgroups()
+    return log
+
+
+def verdict(log):
+    if soak.failures:
+        print("the daemon's last words:\n" + log)
+    return 1 if soak.failures else 0
+
+
 def main():
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--bin", default=str(ROOT / "build/release/bin"))
@@ -153,16 +171,8 @@ def main():
         soak.nothing_unknown(daemon, "in the end")
     finally:
         registry.close()
-        log = daemon.log_tail()
-        subprocess.run("hull ps -aq | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True)
-        os.kill(daemon.process.pid, signal.SIGTERM)
-        daemon.process.wait()
-        claim(subprocess.run(["umount", data]).returncode == 0, "the disk can be unmounted: nothing holds it")
-        daemon.close()
-        soak.remove_cgroups()
-    if soak.failures:
-        print("the daemon's last words:\n" + log)
-    return 1 if soak.failures else 0
+        log = end(daemon, data)
+    return verdict(log)
 
 
 if __name__ == "__main__":

@@ -8,7 +8,7 @@ import argparse, os, pathlib, re, signal, subprocess, sys
 
 sys.path.insert(0, str(pathlib.Path(__file__).resolve().parent))
 import fixtures, soak
-from full_disk import fill, mount_small_disk, MEGABYTE
+from full_disk import end, fill, mount_small_disk, verdict, MEGABYTE
 from run import Daemon, ROOT
 from soak import claim, hull
 
@@ -96,16 +96,8 @@ def main():
         faults = [line for line in (done.stdout + done.stderr).splitlines() if re.match(r"[a-z-]+: ", line) and "lost+found" not in line]
         claim(done.returncode in (0, 4) and not faults, f"fsck finds nothing: {done.returncode} {faults}")
     finally:
-        log = daemon.log_tail()
-        subprocess.run("hull ps -aq | xargs -r hull rm -f", shell=True, env=daemon.env, capture_output=True)
-        os.kill(daemon.process.pid, signal.SIGTERM)
-        daemon.process.wait()
-        claim(subprocess.run(["umount", data]).returncode == 0, "the disk can be unmounted: nothing holds it")
-        daemon.close()
-        soak.remove_cgroups()
-    if soak.failures:
-        print("the daemon's last words:\n" + log)
-    return 1 if soak.failures else 0
+        log = end(daemon, data)
+    return verdict(log)
 
 
 if __name__ == "__main__":
